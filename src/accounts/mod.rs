@@ -1,0 +1,132 @@
+//! Accounts (merchants), their API keys, and who is calling. An account owns every row of its merchant's data.
+
+pub mod http;
+pub mod keys;
+pub mod store;
+
+use serde::Serialize;
+use time::OffsetDateTime;
+
+use crate::types::date::Zone;
+use crate::types::ids::AccountId;
+use crate::types::money::Currency;
+
+/// First segments of our own addresses, which an account's links may not begin with.
+const RESERVED_ALIASES: [&str; 24] = [
+    "account",
+    "accounts",
+    "admin",
+    "api",
+    "assets",
+    "campaigns",
+    "console",
+    "conversions",
+    "coupon_banks",
+    "customers",
+    "docs",
+    "events",
+    "healthz",
+    "js",
+    "lookup",
+    "metrics",
+    "openapi",
+    "purchases",
+    "readyz",
+    "rewards",
+    "shares",
+    "static",
+    "v1",
+    "v2",
+];
+
+/// A merchant.
+#[derive(Clone, Debug)]
+pub struct Account {
+    pub id: AccountId,
+    pub name: String,
+    /// First segment of the account's trackable links.
+    pub alias: Alias,
+    /// What an order's amount is in when the order does not say.
+    pub currency: Currency,
+    /// What a date without an offset is meant in.
+    pub zone: Zone,
+    pub created_at: OffsetDateTime,
+}
+
+/// Who calls: proof that the request's credentials belong to this account.
+#[derive(Clone, Debug)]
+pub struct Caller {
+    pub account: Account,
+}
+
+/// The first segment of an account's links: 1 to 63 lower-case letters, digits and hyphens.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, sqlx::Type)]
+#[serde(transparent)]
+#[sqlx(transparent)]
+pub struct Alias(String);
+
+/// Why a text cannot be an alias.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum InvalidAlias {
+    #[error("an alias has 1 to 63 lower-case letters, digits and hyphens, and begins with a letter or digit")]
+    Malformed,
+    #[error("this alias is an address of the service's own; choose another")]
+    Reserved,
+}
+
+impl TryFrom<&str> for Alias {
+    type Error = InvalidAlias;
+
+    fn try_from(text: &str) -> Result<Self, InvalidAlias> {
+        let well_formed = (1..=63).contains(&text.len())
+            && !text.starts_with('-')
+            && text.bytes().all(|b| b.is_ascii_lowercase() || b.is_ascii_digit() || b == b'-');
+        if !well_formed {
+            return Err(InvalidAlias::Malformed);
+        }
+        if RESERVED_ALIASES.contains(&text) { Err(InvalidAlias::Reserved) } else { Ok(Self(text.to_owned())) }
+    }
+}
+
+impl Alias {
+    /// The alias as it stands in an address.
+    pub fn as_str(&self) -> &str {
+        &self.0
+    }
+}
+
+/// An account that is to be created.
+#[derive(Clone, Debug)]
+pub struct NewAccount {
+    pub name: String,
+    pub alias: Alias,
+    pub currency: Currency,
+    pub zone: Zone,
+}
+
+/// An API key as it is listed: never with its secret.
+#[derive(Clone, Debug, Serialize)]
+pub struct ApiKey {
+    pub access_key: String,
+    pub name: String,
+    #[serde(with = "time::serde::rfc3339")]
+    pub created_at: OffsetDateTime,
+    #[serde(with = "time::serde::rfc3339::option")]
+    pub revoked_at: Option<OffsetDateTime>,
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn aliases_stay_clear_of_our_own_addresses() {
+        assert!(Alias::try_from("acme-2").is_ok());
+        for reserved in RESERVED_ALIASES {
+            assert!(Alias::try_from(reserved).is_err(), "{reserved}");
+        }
+        for bad in ["", "-a", "Acme", "a/b", "a_b", "ä"] {
+            assert_eq!(Alias::try_from(bad), Err(InvalidAlias::Malformed), "{bad}");
+        }
+    }
+}

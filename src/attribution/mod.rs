@@ -1,0 +1,295 @@
+//! Attribution: who referred a purchase, and why. Pure: the same evidence gives the same decision, with its reasons.
+//!
+//! The order of precedence is data, because the two generations of the compatible API reverse it.
+
+use serde::Serialize;
+
+use crate::types::email::Email;
+use crate::types::ids::{CampaignId, ReferralCodeId};
+use crate::types::text::OpaqueId;
+
+/// A kind of evidence that a purchase can carry.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "snake_case")]
+pub enum EvidenceKind {
+    ReferralCode,
+    CouponCode,
+}
+
+impl EvidenceKind {
+    /// The kind's spelling on the wire and in the database.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::ReferralCode => "referral_code",
+            Self::CouponCode => "coupon_code",
+        }
+    }
+}
+
+/// What decides first, in the legacy API (contract.md 0, fact 3).
+pub const LEGACY_PRECEDENCE: &[EvidenceKind] = &[EvidenceKind::ReferralCode, EvidenceKind::CouponCode];
+
+/// An advocate, as a code leads to him.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Holder {
+    pub referral_code_id: ReferralCodeId,
+    pub campaign_id: CampaignId,
+    pub external_id: Option<OpaqueId>,
+    pub email: Option<Email>,
+}
+
+/// What a presented code turned out to be.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Finding {
+    /// No code of the account.
+    Unknown,
+    /// A coupon of the account that nobody holds yet.
+    Unbound,
+    /// An advocate's.
+    Names(Holder),
+}
+
+/// A code that came with the purchase, and what it turned out to be.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Evidence {
+    pub kind: EvidenceKind,
+    pub finding: Finding,
+}
+
+/// What tells who bought.
+#[derive(Clone, Debug, Default)]
+pub struct Buyer {
+    pub external_id: Option<OpaqueId>,
+    /// The order's address and the customer's.
+    pub emails: Vec<Email>,
+}
+
+/// Why nobody referred a purchase.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Reason {
+    NoCode,
+    UnknownCode,
+    UnboundCode,
+}
+
+impl Reason {
+    /// The reason's spelling on the wire and in the database.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::NoCode => "no_code",
+            Self::UnknownCode => "unknown_code",
+            Self::UnboundCode => "unbound_code",
+        }
+    }
+}
+
+/// What became of one piece of evidence.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Verdict {
+    Decided,
+    Outranked,
+    UnknownCode,
+    UnboundCode,
+}
+
+/// One piece of evidence with its verdict: the reasons that are kept with the purchase.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+pub struct Considered {
+    pub kind: EvidenceKind,
+    pub verdict: Verdict,
+    pub referral_code_id: Option<ReferralCodeId>,
+}
+
+/// Signs that the advocate bought through his own code.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize)]
+pub struct Fraud {
+    /// One address, but for case.
+    pub same_email: bool,
+    /// Another spelling of one mailbox.
+    pub fuzzy_email: bool,
+    /// One customer id of the merchant's.
+    pub same_customer: bool,
+    /// One browser. Nothing reports browsers yet, so this is never seen.
+    pub same_shopper: bool,
+}
+
+impl Fraud {
+    /// Whether any sign was seen.
+    pub fn is_seen(self) -> bool {
+        self.same_email || self.fuzzy_email || self.same_customer || self.same_shopper
+    }
+}
+
+/// The advocate to whom a purchase is attributed, by which evidence, and what speaks against it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Attribution {
+    pub via: EvidenceKind,
+    pub holder: Holder,
+    pub fraud: Fraud,
+}
+
+/// The decision for one purchase.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Decision {
+    pub outcome: Result<Attribution, Reason>,
+    /// Two codes named two advocates.
+    pub conflicting_codes: bool,
+    pub considered: Vec<Considered>,
+}
+
+/// Decides who referred a purchase. Evidence that names nobody is passed over, and the next kind decides.
+pub fn decide(buyer: &Buyer, evidence: &[Evidence], precedence: &[EvidenceKind]) -> Decision {
+    let ranked: Vec<&Evidence> =
+        precedence.iter().filter_map(|kind| evidence.iter().find(|evidence| evidence.kind == *kind)).collect();
+    let named: Vec<(EvidenceKind, &Holder)> = ranked
+        .iter()
+        .filter_map(|evidence| match &evidence.finding {
+            Finding::Names(holder) => Some((evidence.kind, holder)),
+            Finding::Unknown | Finding::Unbound => None,
+        })
+        .collect();
+    let winner = named.first().copied();
+    let conflicting_codes = winner
+        .is_some_and(|(_, first)| named.iter().any(|(_, other)| other.referral_code_id != first.referral_code_id));
+    let considered = ranked.iter().map(|evidence| consider(evidence, winner.map(|(kind, _)| kind))).collect();
+    let outcome = match winner {
+        Some((via, holder)) => Ok(Attribution { via, holder: holder.clone(), fraud: inspect(buyer, holder) }),
+        None => Err(why_nobody(&ranked)),
+    };
+    Decision { outcome, conflicting_codes, considered }
+}
+
+fn consider(evidence: &Evidence, winner: Option<EvidenceKind>) -> Considered {
+    let (verdict, referral_code_id) = match &evidence.finding {
+        Finding::Unknown => (Verdict::UnknownCode, None),
+        Finding::Unbound => (Verdict::UnboundCode, None),
+        Finding::Names(holder) if winner == Some(evidence.kind) => (Verdict::Decided, Some(holder.referral_code_id)),
+        Finding::Names(holder) => (Verdict::Outranked, Some(holder.referral_code_id)),
+    };
+    Considered { kind: evidence.kind, verdict, referral_code_id }
+}
+
+/// The reason that tells most: a code that is ours but nobody's may have leaked.
+fn why_nobody(ranked: &[&Evidence]) -> Reason {
+    if ranked.iter().any(|evidence| evidence.finding == Finding::Unbound) {
+        Reason::UnboundCode
+    } else if ranked.is_empty() {
+        Reason::NoCode
+    } else {
+        Reason::UnknownCode
+    }
+}
+
+fn inspect(buyer: &Buyer, advocate: &Holder) -> Fraud {
+    let same_customer = advocate.external_id.is_some() && buyer.external_id == advocate.external_id;
+    let Some(known) = &advocate.email else {
+        return Fraud { same_customer, ..Fraud::default() };
+    };
+    let same_email = buyer.emails.iter().any(|email| email.key() == known.key());
+    let fuzzy_email = !same_email && buyer.emails.iter().any(|email| email.mailbox() == known.mailbox());
+    Fraud { same_email, fuzzy_email, same_customer, same_shopper: false }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proptest::prelude::*;
+
+    fn holder(id: i64, external_id: &str, email: &str) -> Holder {
+        Holder {
+            referral_code_id: ReferralCodeId(id),
+            campaign_id: CampaignId(1),
+            external_id: OpaqueId::try_from(external_id).ok(),
+            email: Email::try_from(email).ok(),
+        }
+    }
+
+    fn buyer(external_id: &str, email: &str) -> Buyer {
+        Buyer {
+            external_id: OpaqueId::try_from(external_id).ok(),
+            emails: Email::try_from(email).into_iter().collect(),
+        }
+    }
+
+    fn both(referral_code: Finding, coupon_code: Finding) -> [Evidence; 2] {
+        [
+            Evidence { kind: EvidenceKind::CouponCode, finding: coupon_code },
+            Evidence { kind: EvidenceKind::ReferralCode, finding: referral_code },
+        ]
+    }
+
+    fn via(decision: &Decision) -> Option<EvidenceKind> {
+        decision.outcome.as_ref().ok().map(|attribution| attribution.via)
+    }
+
+    #[test]
+    fn the_referral_code_wins_and_the_other_is_kept() {
+        let evidence = both(Finding::Names(holder(1, "A", "")), Finding::Names(holder(2, "B", "")));
+        let decision = decide(&Buyer::default(), &evidence, LEGACY_PRECEDENCE);
+        assert_eq!(via(&decision), Some(EvidenceKind::ReferralCode));
+        assert!(decision.conflicting_codes);
+        assert_eq!(decision.considered[1].verdict, Verdict::Outranked);
+    }
+
+    #[test]
+    fn precedence_is_data() {
+        let evidence = both(Finding::Names(holder(1, "A", "")), Finding::Names(holder(2, "B", "")));
+        let reversed = [EvidenceKind::CouponCode, EvidenceKind::ReferralCode];
+        assert_eq!(via(&decide(&Buyer::default(), &evidence, &reversed)), Some(EvidenceKind::CouponCode));
+    }
+
+    #[test]
+    fn evidence_that_names_nobody_is_passed_over() {
+        let evidence = both(Finding::Unknown, Finding::Names(holder(2, "B", "")));
+        let decision = decide(&Buyer::default(), &evidence, LEGACY_PRECEDENCE);
+        assert_eq!(via(&decision), Some(EvidenceKind::CouponCode));
+        assert!(!decision.conflicting_codes);
+    }
+
+    #[test]
+    fn the_reason_tells_most() {
+        let reason = |evidence: &[Evidence]| decide(&Buyer::default(), evidence, LEGACY_PRECEDENCE).outcome.err();
+        assert_eq!(reason(&[]), Some(Reason::NoCode));
+        assert_eq!(reason(&both(Finding::Unknown, Finding::Unknown)), Some(Reason::UnknownCode));
+        assert_eq!(reason(&both(Finding::Unknown, Finding::Unbound)), Some(Reason::UnboundCode));
+    }
+
+    #[test]
+    fn buying_through_ones_own_code_is_seen() {
+        let table = [
+            ("C1", "", (false, false, true)),
+            ("", "ADA@gmail.com", (true, false, false)),
+            ("", "a.d.a+shop@gmail.com", (false, true, false)),
+            ("C1", "ada@gmail.com", (true, false, true)),
+            ("C2", "bob@gmail.com", (false, false, false)),
+            ("c1", "", (false, false, false)),
+        ];
+        for (id, email, (same_email, fuzzy_email, same_customer)) in table {
+            let evidence = both(Finding::Names(holder(1, "C1", "ada@gmail.com")), Finding::Unknown);
+            let decision = decide(&buyer(id, email), &evidence, LEGACY_PRECEDENCE);
+            let fraud = decision.outcome.expect("attributed").fraud;
+            assert_eq!(fraud, Fraud { same_email, fuzzy_email, same_customer, same_shopper: false }, "{id} {email}");
+        }
+    }
+
+    proptest! {
+        #[test]
+        fn the_buyer_is_never_credited_without_a_flag(id in "[A-C][0-2]", email in "[ab]\\.?[ab](\\+x)?@gmail\\.com") {
+            let advocate = holder(1, &id, &email);
+            let evidence = [Evidence { kind: EvidenceKind::CouponCode, finding: Finding::Names(advocate) }];
+            for who in [buyer(&id, ""), buyer("", &email), buyer("other", &email.to_uppercase())] {
+                let decision = decide(&who, &evidence, LEGACY_PRECEDENCE);
+                prop_assert!(decision.outcome.expect("attributed").fraud.is_seen());
+            }
+        }
+
+        #[test]
+        fn a_purchase_is_attributed_exactly_when_a_code_names_somebody(one in 0_u8..3, other in 0_u8..3) {
+            let finding = |n, id| match n { 0 => Finding::Unknown, 1 => Finding::Unbound, _ => Finding::Names(holder(id, "A", "")) };
+            let decision = decide(&Buyer::default(), &both(finding(one, 1), finding(other, 2)), LEGACY_PRECEDENCE);
+            prop_assert_eq!(decision.outcome.is_ok(), one == 2 || other == 2);
+            prop_assert_eq!(decision.considered.len(), 2);
+        }
+    }
+}

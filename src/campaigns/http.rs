@@ -1,0 +1,114 @@
+//! Campaigns on the wire.
+
+use axum::Json;
+use axum::extract::State;
+use axum::http::StatusCode;
+use axum::response::IntoResponse;
+use serde::Serialize;
+use time::OffsetDateTime;
+
+use super::{Campaign, CampaignChange, NewCampaign, store};
+use crate::accounts::Caller;
+use crate::db;
+use crate::types::ids::CampaignId;
+use crate::web::error::{ApiError, Code};
+use crate::web::extract::{Body, Params, PathTexts};
+use crate::web::lists::{PageOut, read_page};
+use crate::web::state::App;
+use crate::web::values::{ChosenId, Title};
+
+/// A campaign as it is answered. `published` is what clients of the compatible API read.
+#[derive(Serialize)]
+pub struct CampaignOut {
+    id: CampaignId,
+    name: String,
+    destination_url: String,
+    archived: bool,
+    published: bool,
+    #[serde(with = "time::serde::rfc3339")]
+    created_at: OffsetDateTime,
+}
+
+impl From<Campaign> for CampaignOut {
+    fn from(campaign: Campaign) -> Self {
+        Self {
+            id: campaign.id,
+            name: campaign.name,
+            destination_url: campaign.destination_url,
+            archived: campaign.archived,
+            published: !campaign.archived,
+            created_at: campaign.created_at,
+        }
+    }
+}
+
+/// `GET /v1/campaigns`
+pub async fn list(
+    State(app): State<App>,
+    caller: Caller,
+    params: Params,
+) -> Result<Json<PageOut<CampaignOut>>, ApiError> {
+    let page = params.read(read_page)?;
+    let mut conn = app.pool.acquire().await?;
+    let campaigns = store::list(&mut conn, caller.account.id, page).await?;
+    Ok(Json(campaigns.map(CampaignOut::from).into()))
+}
+
+/// `POST /v1/campaigns`
+pub async fn create(State(app): State<App>, caller: Caller, body: Body) -> Result<impl IntoResponse, ApiError> {
+    let new = body.read(|fields| {
+        let id = fields.parse::<ChosenId>("id").map(|id| CampaignId(id.0));
+        let name = fields.require::<Title>("name");
+        let destination_url = fields.require("destination_url");
+        let archived = fields.flag("archived").unwrap_or(false);
+        Some(NewCampaign { id, name: name?.0, destination_url: destination_url?, archived })
+    })?;
+    let (account, now) = (caller.account.id, app.clock.now());
+    let given_id = new.id;
+    let created = db::transact(&app.pool, move |conn| Box::pin(super::create(conn, account, new, now))).await?;
+    match created {
+        Some(campaign) => Ok((StatusCode::CREATED, Json(CampaignOut::from(campaign)))),
+        None => Err(id_taken(given_id)),
+    }
+}
+
+fn id_taken(id: Option<CampaignId>) -> ApiError {
+    let id = id.map(|id| id.to_string()).unwrap_or_default();
+    ApiError::new(Code::IdTaken, format!("there is a campaign {id} already; leave the id out to get a free one"))
+        .at("id")
+}
+
+/// `GET /v1/campaigns/{id}`
+pub async fn find(State(app): State<App>, caller: Caller, path: PathTexts) -> Result<Json<CampaignOut>, ApiError> {
+    let id = CampaignId(path.id(0).ok_or_else(not_found)?);
+    let mut conn = app.pool.acquire().await?;
+    let found = store::find_all(&mut conn, &[caller.account.id], &[id]).await?;
+    found.into_iter().next().map(|campaign| Json(campaign.into())).ok_or_else(not_found)
+}
+
+/// `PATCH /v1/campaigns/{id}`
+pub async fn change(
+    State(app): State<App>,
+    caller: Caller,
+    path: PathTexts,
+    body: Body,
+) -> Result<Json<CampaignOut>, ApiError> {
+    let change = body.read(|fields| {
+        Some(CampaignChange {
+            name: fields.parse::<Title>("name").map(|title| title.0),
+            destination_url: fields.parse("destination_url"),
+            archived: fields.flag("archived"),
+        })
+    })?;
+    let id = CampaignId(path.id(0).ok_or_else(not_found)?);
+    let account = caller.account.id;
+    let changed: Result<_, ApiError> = db::transact(&app.pool, move |conn| {
+        Box::pin(async move { Ok(store::update(conn, account, id, &change).await?) })
+    })
+    .await;
+    changed?.map(|campaign| Json(campaign.into())).ok_or_else(not_found)
+}
+
+fn not_found() -> ApiError {
+    ApiError::new(Code::CampaignNotFound, "there is no such campaign; GET /v1/campaigns lists yours")
+}

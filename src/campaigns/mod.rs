@@ -1,0 +1,61 @@
+//! Campaigns: the terms under which referring is rewarded. On the compatible wire also called widgets.
+
+pub mod http;
+pub mod store;
+
+use sqlx::PgConnection;
+use time::OffsetDateTime;
+
+use crate::db::Fault;
+use crate::types::ids::{AccountId, CampaignId};
+use crate::types::text::Name;
+use crate::types::url::WebUrl;
+
+/// A campaign.
+#[derive(Clone, Debug)]
+pub struct Campaign {
+    pub account_id: AccountId,
+    pub id: CampaignId,
+    pub name: String,
+    /// Where its trackable links lead.
+    pub destination_url: String,
+    /// An archived campaign takes no new advocates. The codes it gave out stay good.
+    pub archived: bool,
+    pub created_at: OffsetDateTime,
+}
+
+/// A campaign that is to be created. With an `id` the merchant keeps the one his code knows.
+#[derive(Clone, Debug)]
+pub struct NewCampaign {
+    pub id: Option<CampaignId>,
+    pub name: Name,
+    pub destination_url: WebUrl,
+    pub archived: bool,
+}
+
+/// What is to be changed of a campaign; what is absent stays.
+#[derive(Clone, Debug, Default)]
+pub struct CampaignChange {
+    pub name: Option<Name>,
+    pub destination_url: Option<WebUrl>,
+    pub archived: Option<bool>,
+}
+
+/// How often the next id is drawn when ids given by hand stand in the sequence's way.
+const ID_TRIES_MAX: u32 = 1_000;
+
+/// Creates a campaign. Nothing when its given id is taken.
+pub async fn create(
+    conn: &mut PgConnection,
+    account: AccountId,
+    new: NewCampaign,
+    now: OffsetDateTime,
+) -> Result<Option<Campaign>, Fault> {
+    for _ in 0..ID_TRIES_MAX {
+        let inserted = store::insert(conn, account, &new, now).await?;
+        if inserted.is_some() || new.id.is_some() {
+            return Ok(inserted);
+        }
+    }
+    Ok(None)
+}

@@ -1,0 +1,97 @@
+//! Every setting: a flag, an environment variable and a line of help each. Knows nothing of what it configures.
+
+use std::net::SocketAddr;
+use std::path::PathBuf;
+
+use clap::{Args, ValueEnum};
+use secrecy::SecretString;
+
+/// How log lines are written.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub enum LogFormat {
+    /// For people.
+    Text,
+    /// One JSON object a line.
+    Json,
+}
+
+/// Settings of every command.
+#[derive(Clone, Debug, Args)]
+pub struct LogArgs {
+    /// How log lines are written. RUST_LOG chooses which.
+    #[arg(long, env = "GOODWORD_LOG_FORMAT", value_enum, default_value = "text", global = true)]
+    pub log_format: LogFormat,
+}
+
+/// Where the data is.
+#[derive(Clone, Debug, Args)]
+pub struct DatabaseArgs {
+    /// The database. Without it a private PostgreSQL is started in the data directory.
+    #[arg(long, env = "DATABASE_URL", hide_env_values = true, global = true)]
+    pub database_url: Option<SecretString>,
+    /// Where the private PostgreSQL keeps its data [default: /var/lib/goodword for root, else $XDG_DATA_HOME/goodword]
+    #[arg(long, env = "GOODWORD_DATA_DIR", global = true)]
+    pub data_dir: Option<PathBuf>,
+    /// Where PostgreSQL's programs are, if not in one of the usual places.
+    #[arg(long, env = "GOODWORD_PG_BIN", global = true)]
+    pub pg_bin: Option<PathBuf>,
+    /// Let the private PostgreSQL also listen on this port of 127.0.0.1, for psql and backups.
+    #[arg(long, env = "GOODWORD_PG_PORT", global = true)]
+    pub pg_port: Option<u16>,
+    /// Most connections to the database.
+    #[arg(long, env = "GOODWORD_DATABASE_CONNECTIONS_MAX", default_value_t = 16, value_parser = clap::value_parser!(u32).range(1..=1000), global = true)]
+    pub database_connections_max: u32,
+    /// Work with a database that may lose acknowledged orders in a crash (fsync or the like is off).
+    #[arg(long, env = "GOODWORD_ALLOW_UNSAFE_DATABASE", global = true)]
+    pub allow_unsafe_database: bool,
+}
+
+/// How the server listens.
+#[derive(Clone, Debug, Args)]
+pub struct ServeArgs {
+    /// Address and port to listen on.
+    #[arg(long, env = "GOODWORD_LISTEN", default_value = "127.0.0.1:8080")]
+    pub listen: SocketAddr,
+    /// How the world reaches this server; trackable links start with it [default: http:// and the listen address]
+    #[arg(long, env = "GOODWORD_PUBLIC_URL", value_parser = parse_public_url)]
+    pub public_url: Option<String>,
+    /// Seconds a client has for the head of its first request.
+    #[arg(long, env = "GOODWORD_HEAD_TIMEOUT_S", default_value_t = 10, value_parser = clap::value_parser!(u64).range(1..=600))]
+    pub head_timeout_s: u64,
+    /// Seconds an idle connection is kept. Make it longer than your load balancer's.
+    #[arg(long, env = "GOODWORD_IDLE_TIMEOUT_S", default_value_t = 75, value_parser = clap::value_parser!(u64).range(1..=3600))]
+    pub idle_timeout_s: u64,
+    /// Seconds a client has for the body of a request.
+    #[arg(long, env = "GOODWORD_BODY_TIMEOUT_S", default_value_t = 15, value_parser = clap::value_parser!(u64).range(1..=600))]
+    pub body_timeout_s: u64,
+    /// Seconds a client has for a file of coupons.
+    #[arg(long, env = "GOODWORD_UPLOAD_TIMEOUT_S", default_value_t = 600, value_parser = clap::value_parser!(u64).range(1..=86_400))]
+    pub upload_timeout_s: u64,
+    /// Most requests worked on at once; more are asked to come again (503).
+    #[arg(long, env = "GOODWORD_REQUESTS_IN_FLIGHT_MAX", default_value_t = 512, value_parser = clap::value_parser!(u32).range(1..=65_536))]
+    pub requests_in_flight_max: u32,
+    /// Seconds that requests in flight get to finish when the server is told to stop.
+    #[arg(long, env = "GOODWORD_SHUTDOWN_TIMEOUT_S", default_value_t = 10, value_parser = clap::value_parser!(u64).range(1..=600))]
+    pub shutdown_timeout_s: u64,
+}
+
+impl ServeArgs {
+    /// How the world reaches this server.
+    pub fn public_url(&self) -> String {
+        self.public_url.clone().unwrap_or_else(|| format!("http://{}", self.listen))
+    }
+}
+
+fn parse_public_url(text: &str) -> Result<String, String> {
+    match url::Url::parse(text) {
+        Ok(url)
+            if matches!(url.scheme(), "http" | "https")
+                && url.has_host()
+                && url.query().is_none()
+                && url.fragment().is_none() =>
+        {
+            Ok(text.trim_end_matches('/').to_owned())
+        }
+        _ => Err("it must look like https://refer.example.com".to_owned()),
+    }
+}

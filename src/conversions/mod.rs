@@ -1,0 +1,39 @@
+//! Conversions: attributed purchases on their way to a reward. Pending first, then approved or rejected.
+
+pub mod store;
+
+use crate::attribution::Fraud;
+use crate::types::ids::{AccountId, CampaignId, PurchaseId, ReferralCodeId};
+
+/// Where a conversion stands.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Status {
+    Pending,
+    Rejected,
+}
+
+impl Status {
+    /// The status a conversion begins with: one that the advocate made himself earns nothing.
+    pub fn initial(fraud: Fraud) -> Self {
+        if fraud.is_seen() { Self::Rejected } else { Self::Pending }
+    }
+
+    /// The status's spelling on the wire and in the database.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Pending => "pending",
+            Self::Rejected => "rejected",
+        }
+    }
+}
+
+/// A conversion that is to be stored with its purchase.
+#[derive(Clone, Debug)]
+pub struct NewConversion {
+    pub account_id: AccountId,
+    pub purchase_id: PurchaseId,
+    pub campaign_id: CampaignId,
+    pub referral_code_id: ReferralCodeId,
+    pub status: Status,
+    pub fraud: Fraud,
+}

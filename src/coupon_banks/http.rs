@@ -1,0 +1,300 @@
+//! Coupon banks on the wire.
+
+use axum::Json;
+use axum::body::Body as HttpBody;
+use axum::extract::{Request, State};
+use axum::http::{HeaderMap, StatusCode, header};
+use axum::response::{IntoResponse, Response};
+use serde::Serialize;
+use time::OffsetDateTime;
+use tokio::sync::mpsc;
+
+use super::export::{self, Selection};
+use super::import::{Load, LoadError, Report};
+use super::upload::Format;
+use super::{Counts, CouponBank, CouponStatus, ListedCoupon, NewCouponBank, import, retire, store};
+use crate::accounts::Caller;
+use crate::customers::CustomerOut;
+use crate::db;
+use crate::types::ids::{AccountId, CampaignId, CouponBankId};
+use crate::web::error::{ApiError, Code};
+use crate::web::extract::{Body, Params, PathTexts, refuse_encodings};
+use crate::web::fields::Fields;
+use crate::web::lists::{PageOut, read_page};
+use crate::web::state::App;
+use crate::web::upload::BodyReader;
+use crate::web::values::{ChosenId, Title};
+
+/// Most codes retired by one request.
+const RETIRED_MAX: usize = 1_000;
+
+/// A bank as it is answered.
+#[derive(Serialize)]
+pub struct CouponBankOut {
+    id: CouponBankId,
+    name: String,
+    #[serde(with = "time::serde::rfc3339")]
+    created_at: OffsetDateTime,
+    counts: Counts,
+}
+
+impl CouponBankOut {
+    fn new(bank: CouponBank, counts: Counts) -> Self {
+        Self { id: bank.id, name: bank.name, created_at: bank.created_at, counts }
+    }
+}
+
+/// `GET /v1/coupon_banks`
+pub async fn list(
+    State(app): State<App>,
+    caller: Caller,
+    params: Params,
+) -> Result<Json<PageOut<CouponBankOut>>, ApiError> {
+    let page = params.read(read_page)?;
+    let mut conn = app.pool.acquire().await?;
+    let banks = store::list(&mut conn, caller.account.id, page).await?;
+    let ids: Vec<_> = banks.rows.iter().map(|bank| bank.id).collect();
+    let counts = store::count(&mut conn, caller.account.id, &ids).await?;
+    let counts_of =
+        |id| counts.iter().find(|counted| counted.bank_id == id).map(store::BankCounts::counts).unwrap_or_default();
+    Ok(Json(
+        banks
+            .map(|bank| {
+                let counts = counts_of(bank.id);
+                CouponBankOut::new(bank, counts)
+            })
+            .into(),
+    ))
+}
+
+/// `POST /v1/coupon_banks`
+pub async fn create(State(app): State<App>, caller: Caller, body: Body) -> Result<impl IntoResponse, ApiError> {
+    let new = body.read(|fields| {
+        let id = fields.parse::<ChosenId>("id").map(|id| CouponBankId(id.0));
+        Some(NewCouponBank { id, name: fields.require::<Title>("name")?.0 })
+    })?;
+    let (account, now, given_id) = (caller.account.id, app.clock.now(), new.id);
+    let created = db::transact(&app.pool, move |conn| Box::pin(super::create(conn, account, new, now))).await?;
+    match created {
+        Some(bank) => Ok((StatusCode::CREATED, Json(CouponBankOut::new(bank, Counts::default())))),
+        None => Err(id_taken(given_id)),
+    }
+}
+
+fn id_taken(id: Option<CouponBankId>) -> ApiError {
+    let id = id.map(|id| id.to_string()).unwrap_or_default();
+    ApiError::new(Code::IdTaken, format!("there is a coupon bank {id} already; leave the id out to get a free one"))
+        .at("id")
+}
+
+/// `GET /v1/coupon_banks/{id}`
+pub async fn find(State(app): State<App>, caller: Caller, path: PathTexts) -> Result<Json<CouponBankOut>, ApiError> {
+    let (bank, counts) = find_with_counts(&app, caller.account.id, bank_id(&path)?).await?;
+    Ok(Json(CouponBankOut::new(bank, counts)))
+}
+
+async fn find_with_counts(app: &App, account: AccountId, id: CouponBankId) -> Result<(CouponBank, Counts), ApiError> {
+    let mut conn = app.pool.acquire().await?;
+    let bank = store::find_all(&mut conn, &[account], &[id]).await?.into_iter().next().ok_or_else(not_found)?;
+    let counted = store::count(&mut conn, account, &[id]).await?;
+    Ok((bank, counted.first().map(store::BankCounts::counts).unwrap_or_default()))
+}
+
+fn bank_id(path: &PathTexts) -> Result<CouponBankId, ApiError> {
+    path.id(0).map(CouponBankId).ok_or_else(not_found)
+}
+
+fn not_found() -> ApiError {
+    ApiError::new(Code::CouponBankNotFound, "there is no such coupon bank; GET /v1/coupon_banks lists yours")
+}
+
+/// A coupon as it is listed.
+#[derive(Serialize)]
+struct CouponOut {
+    code: String,
+    status: CouponStatus,
+    #[serde(with = "time::serde::rfc3339::option")]
+    issued_at: Option<OffsetDateTime>,
+    referral_code: Option<String>,
+    campaign_id: Option<CampaignId>,
+    customer: Option<CustomerOut>,
+}
+
+impl From<ListedCoupon> for CouponOut {
+    fn from(coupon: ListedCoupon) -> Self {
+        Self {
+            code: coupon.code.as_str().to_owned(),
+            status: coupon.status,
+            issued_at: coupon.issued_at,
+            referral_code: coupon.referral_code,
+            campaign_id: coupon.campaign_id,
+            customer: coupon.customer.map(CustomerOut::from),
+        }
+    }
+}
+
+/// `GET /v1/coupon_banks/{id}/coupons`: a page, or everything as CSV.
+pub async fn list_coupons(
+    State(app): State<App>,
+    caller: Caller,
+    path: PathTexts,
+    params: Params,
+    headers: HeaderMap,
+) -> Result<Response, ApiError> {
+    let (page, status, format) =
+        params.read(|fields| Some((read_page(fields)?, read_status(fields), read_format(fields))))?;
+    let (bank, _) = find_with_counts(&app, caller.account.id, bank_id(&path)?).await?;
+    let selection = Selection { account_id: caller.account.id, bank_id: bank.id, status };
+    if format.unwrap_or_else(|| accepts_csv(&headers)) {
+        return Ok(csv_response(&app, selection));
+    }
+    let mut conn = app.pool.acquire().await?;
+    let coupons = export::list(&mut conn, selection, page).await?;
+    Ok(Json(PageOut::from(coupons.map(CouponOut::from))).into_response())
+}
+
+fn read_status(fields: &Fields<'_>) -> Option<CouponStatus> {
+    let text = fields.text("status")?;
+    let status = CouponStatus::named(&text);
+    if status.is_none() {
+        fields.fault("status", "invalid_parameter", "must be available, issued or retired");
+    }
+    status
+}
+
+/// Whether CSV is asked for, if anything is.
+fn read_format(fields: &Fields<'_>) -> Option<bool> {
+    match fields.text("format")?.as_str() {
+        "csv" => Some(true),
+        "json" => Some(false),
+        _ => {
+            fields.fault("format", "invalid_parameter", "must be json or csv");
+            None
+        }
+    }
+}
+
+fn accepts_csv(headers: &HeaderMap) -> bool {
+    headers
+        .get(header::ACCEPT)
+        .and_then(|value| value.to_str().ok())
+        .is_some_and(|accept| accept.trim_start().starts_with("text/csv"))
+}
+
+fn csv_response(app: &App, selection: Selection) -> Response {
+    let (pieces, arriving) = mpsc::channel(4);
+    tokio::spawn(export::stream_csv(app.pool.clone(), selection, pieces));
+    let body = HttpBody::from_stream(futures_util::stream::unfold(arriving, async |mut arriving| {
+        let piece = arriving.recv().await?;
+        Some((piece, arriving))
+    }));
+    let file_name = format!("attachment; filename=\"coupon-bank-{}.csv\"", selection.bank_id);
+    ([(header::CONTENT_TYPE, "text/csv; charset=utf-8".to_owned()), (header::CONTENT_DISPOSITION, file_name)], body)
+        .into_response()
+}
+
+/// What a load is answered with.
+#[derive(Serialize)]
+struct LoadOut {
+    coupon_bank: BankName,
+    loaded: i64,
+    refused: i64,
+    refused_by_reason: std::collections::BTreeMap<String, i64>,
+    refusals: Vec<import::RefusedRow>,
+    header_skipped: bool,
+    encoding: &'static str,
+    warnings: Vec<String>,
+    counts: Counts,
+}
+
+/// A bank as it is named in other answers.
+#[derive(Serialize)]
+pub struct BankName {
+    pub id: CouponBankId,
+    pub name: String,
+}
+
+/// `POST /v1/coupon_banks/{id}/coupons`: the merchant's file as it comes.
+pub async fn load(
+    State(app): State<App>,
+    caller: Caller,
+    path: PathTexts,
+    params: Params,
+    request: Request,
+) -> Result<Response, ApiError> {
+    let format = file_format(request.headers())?;
+    let strict = params.read(|fields| Some(fields.flag("strict").unwrap_or(false)))?;
+    let bank = bank_id(&path)?;
+    let load = Load { account_id: caller.account.id, bank_id: bank, format, strict, now: app.clock.now() };
+    let reader = BodyReader::new(request.into_body(), app.limits.upload_bytes_max, app.limits.upload_timeout);
+    let report = import::load(&app.pool, load, reader).await?;
+    let (bank, counts) = find_with_counts(&app, caller.account.id, bank).await?;
+    let answer = LoadOut {
+        coupon_bank: BankName { id: bank.id, name: bank.name },
+        loaded: report.loaded,
+        refused: report.refused,
+        refused_by_reason: report.refused_by_reason,
+        refusals: report.refusals,
+        header_skipped: report.summary.header_skipped,
+        encoding: report.summary.encoding,
+        warnings: report.warnings,
+        counts,
+    };
+    Ok(Json(answer).into_response())
+}
+
+fn file_format(headers: &HeaderMap) -> Result<Format, ApiError> {
+    refuse_encodings(headers)?;
+    let value =
+        headers.get(header::CONTENT_TYPE).map_or("", |value| value.to_str().unwrap_or("?")).to_ascii_lowercase();
+    match value.split(';').next().unwrap_or_default().trim() {
+        "application/json" | "text/json" => Ok(Format::Json),
+        // curl --data-binary says that it sends a form when nobody tells it better.
+        "" | "text/csv" | "text/plain" | "text/tab-separated-values" | "application/csv" | "application/vnd.ms-excel"
+        | "application/octet-stream" | "application/x-www-form-urlencoded" => Ok(Format::Text),
+        _ => Err(ApiError::new(
+            Code::UnsupportedMediaType,
+            "send the file itself as the body, with Content-Type: text/csv, text/plain or application/json; a form is not taken",
+        )
+        .at("Content-Type")),
+    }
+}
+
+impl From<LoadError> for ApiError {
+    fn from(error: LoadError) -> Self {
+        match error {
+            LoadError::BankNotFound => not_found(),
+            LoadError::File(fault) => {
+                let code = Code::ALL.iter().find(|code| code.as_str() == fault.code()).copied();
+                Self::new(code.unwrap_or(Code::InvalidValue), fault.to_string())
+            }
+            LoadError::RefusedRows(report) => refused_rows(&report),
+            LoadError::Read(error) => crate::web::upload::refusal(&error),
+            LoadError::Database(fault) => fault.into(),
+        }
+    }
+}
+
+fn refused_rows(report: &Report) -> ApiError {
+    let message = format!(
+        "{} rows are refused, so nothing was loaded; mend them or send the file without strict",
+        report.refused
+    );
+    ApiError::new(Code::RefusedRows, message).with("refusals", serde_json::json!(report.refusals))
+}
+
+/// `POST /v1/coupon_banks/{id}/coupons/retire`
+pub async fn retire(
+    State(app): State<App>,
+    caller: Caller,
+    path: PathTexts,
+    body: Body,
+) -> Result<Json<retire::Report>, ApiError> {
+    let codes = body.read(|fields| fields.texts("codes", RETIRED_MAX))?;
+    let (account, bank, now) = (caller.account.id, bank_id(&path)?, app.clock.now());
+    let report = db::transact(&app.pool, move |conn| {
+        Box::pin(async move { retire::retire(conn, account, bank, &codes, now).await })
+    })
+    .await?;
+    report.map(Json).ok_or_else(not_found)
+}

@@ -1,0 +1,117 @@
+//! Coupon banks: stocks of codes that a merchant made in his shop and loaded here. A coupon is free, then issued to one
+//! advocate for ever, or retired before anybody held it.
+//!
+//! [`claim`] is the only way to a free coupon, [`import`] the only way in.
+
+pub mod claim;
+pub mod draw;
+pub mod export;
+mod guessable;
+pub mod http;
+pub mod import;
+pub mod retire;
+pub mod store;
+pub mod upload;
+
+use sqlx::PgConnection;
+use time::OffsetDateTime;
+
+use crate::db::Fault;
+use crate::types::codes::{CodeKey, CouponCode};
+use crate::types::ids::{AccountId, CampaignId, CouponBankId, CouponPlace};
+use crate::types::text::Name;
+
+/// A coupon bank.
+#[derive(Clone, Debug)]
+pub struct CouponBank {
+    pub account_id: AccountId,
+    pub id: CouponBankId,
+    pub name: String,
+    pub created_at: OffsetDateTime,
+}
+
+/// A bank that is to be created. With an `id` the merchant keeps the one his code knows.
+#[derive(Clone, Debug)]
+pub struct NewCouponBank {
+    pub id: Option<CouponBankId>,
+    pub name: Name,
+}
+
+/// What a bank holds: `total` is the sum of the other three.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, serde::Serialize)]
+pub struct Counts {
+    pub total: i64,
+    pub issued: i64,
+    pub retired: i64,
+    pub available: i64,
+}
+
+/// A coupon as loaded, with what comes with it when it is handed out.
+#[derive(Clone, Debug)]
+pub struct Coupon {
+    pub account_id: AccountId,
+    pub place: CouponPlace,
+    pub bank_id: CouponBankId,
+    pub code_key: CodeKey,
+}
+
+/// What has become of a coupon.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, serde::Serialize, sqlx::Type)]
+#[serde(rename_all = "snake_case")]
+#[sqlx(type_name = "text", rename_all = "snake_case")]
+pub enum CouponStatus {
+    Available,
+    Issued,
+    Retired,
+}
+
+impl CouponStatus {
+    /// The status with this spelling.
+    pub fn named(text: &str) -> Option<Self> {
+        match text {
+            "available" => Some(Self::Available),
+            "issued" => Some(Self::Issued),
+            "retired" => Some(Self::Retired),
+            _ => None,
+        }
+    }
+
+    /// The status's spelling.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Available => "available",
+            Self::Issued => "issued",
+            Self::Retired => "retired",
+        }
+    }
+}
+
+/// A line of a bank's list: a coupon and who holds it. Never with its PIN.
+#[derive(Clone, Debug)]
+pub struct ListedCoupon {
+    pub code: CouponCode,
+    pub status: CouponStatus,
+    pub issued_at: Option<OffsetDateTime>,
+    pub referral_code: Option<String>,
+    pub campaign_id: Option<CampaignId>,
+    pub customer: Option<crate::customers::Customer>,
+}
+
+/// How often the next id is drawn when ids given by hand stand in the sequence's way.
+const ID_TRIES_MAX: u32 = 1_000;
+
+/// Creates a bank. Nothing when its given id is taken.
+pub async fn create(
+    conn: &mut PgConnection,
+    account: AccountId,
+    new: NewCouponBank,
+    now: OffsetDateTime,
+) -> Result<Option<CouponBank>, Fault> {
+    for _ in 0..ID_TRIES_MAX {
+        let inserted = store::insert(conn, account, &new, now).await?;
+        if inserted.is_some() || new.id.is_some() {
+            return Ok(inserted);
+        }
+    }
+    Ok(None)
+}

@@ -1,0 +1,92 @@
+//! Purchases on the wire, in the compatible spelling (contract.md 1.2).
+
+mod read;
+mod show;
+
+use std::sync::Arc;
+
+use axum::Json;
+use axum::extract::State;
+use axum::http::{HeaderName, StatusCode};
+use axum::response::{IntoResponse, Response};
+
+use self::show::PurchaseOut;
+use super::{OrderKey, PurchaseToRecord, Recorded, record, store};
+use crate::accounts::Caller;
+use crate::db;
+use crate::types::text::OpaqueId;
+use crate::web::error::{ApiError, Code};
+use crate::web::extract::{Body, Params, PathTexts};
+use crate::web::state::App;
+
+/// Says that an answer is a repeat of an earlier one.
+const IDEMPOTENT_REPLAYED: HeaderName = HeaderName::from_static("idempotent-replayed");
+
+/// `POST /v1/purchases`
+pub async fn record(State(app): State<App>, caller: Caller, body: Body) -> Result<Response, ApiError> {
+    let purchase = body.read(|fields| read::purchase(fields, &caller.account, app.clock.now()))?;
+    match submit(&app, purchase).await? {
+        Recorded::New(purchase) => Ok((StatusCode::CREATED, Json(PurchaseOut::from(*purchase))).into_response()),
+        Recorded::Replayed(purchase) => {
+            Ok(([(IDEMPOTENT_REPLAYED, "true")], Json(PurchaseOut::from(*purchase))).into_response())
+        }
+        Recorded::Conflict(fields) => Err(ApiError::new(
+            Code::OrderConflict,
+            format!(
+                "another order is recorded under this id; it differs in {}; nothing was changed",
+                fields.join(", ")
+            ),
+        )
+        .at("order.id")
+        .with("fields", serde_json::json!(fields))),
+    }
+}
+
+/// Hands one row to the batch. The place where a lane gathers rows.
+async fn submit(app: &App, purchase: PurchaseToRecord) -> Result<Recorded, ApiError> {
+    let (rows, now) = (Arc::new([purchase]), app.clock.now());
+    let recorded = db::transact_idempotent(&app.pool, move |conn| {
+        let rows = Arc::clone(&rows);
+        Box::pin(async move { record::record_batch(conn, rows.as_slice(), now).await })
+    })
+    .await?;
+    let recorded = recorded.into_iter().next();
+    let recorded = recorded.ok_or_else(|| {
+        ApiError::new(Code::Internal, "something went wrong on our side").caused_by("a batch lost its row")
+    })?;
+    count(&recorded);
+    Ok(recorded)
+}
+
+fn count(recorded: &Recorded) {
+    let outcome = match recorded {
+        Recorded::New(purchase) => {
+            let decided = match (&purchase.attribution, &purchase.reason) {
+                (Some(attribution), _) => attribution.via.clone(),
+                (None, reason) => reason.clone().unwrap_or_default(),
+            };
+            metrics::counter!("goodword_attributions_total", "decided_by" => decided).increment(1);
+            "recorded"
+        }
+        Recorded::Replayed(_) => "replayed",
+        Recorded::Conflict(_) => "conflict",
+    };
+    metrics::counter!("goodword_purchases_total", "outcome" => outcome).increment(1);
+}
+
+/// `GET /v1/purchases/{order_id}`
+pub async fn find(
+    State(app): State<App>,
+    caller: Caller,
+    path: PathTexts,
+    params: Params,
+) -> Result<Json<PurchaseOut>, ApiError> {
+    let source = params.read(|fields| Some(fields.parse::<OpaqueId>("source")))?;
+    let not_found = || ApiError::new(Code::NotFound, "no order with this id was recorded from this source");
+    let order_id = OpaqueId::try_from(path.get(0)).map_err(|_invalid| not_found())?;
+    let source = source.map(|source| source.as_str().to_owned()).unwrap_or_default();
+    let key = OrderKey { account_id: caller.account.id, source, order_id };
+    let mut conn = app.pool.acquire().await?;
+    let found = store::find_all(&mut conn, &[&key]).await?;
+    found.into_iter().next().map(|purchase| Json(purchase.into())).ok_or_else(not_found)
+}

@@ -1,0 +1,214 @@
+//! Referral codes on the wire, in the compatible spelling (contract.md 1.1).
+
+use std::sync::Arc;
+
+use axum::Json;
+use axum::extract::State;
+use axum::http::StatusCode;
+use axum::response::IntoResponse;
+use serde::Serialize;
+use time::OffsetDateTime;
+
+use super::{Issued, Outcome, ReferralCodeToIssue, Refusal, Wish, issue};
+use crate::accounts::{Account, Caller};
+use crate::coupon_banks::http::BankName;
+use crate::customers::{CustomerOut, Person};
+use crate::db;
+use crate::types::ids::{CampaignId, CouponBankId};
+use crate::web::error::{ApiError, Code};
+use crate::web::extract::Body;
+use crate::web::fields::{Fields, WireId};
+use crate::web::state::App;
+
+/// `POST /v1/referral_codes`
+pub async fn issue(State(app): State<App>, caller: Caller, body: Body) -> Result<impl IntoResponse, ApiError> {
+    let wanted = body.read(|fields| read(fields, &caller.account))?;
+    let outcome = submit(&app, wanted).await?;
+    let (status, issued) = match outcome {
+        Outcome::Created(issued) => (StatusCode::CREATED, issued),
+        Outcome::Existing(issued) => (StatusCode::OK, issued),
+        Outcome::Refused(refusal) => return Err(refusal.into()),
+    };
+    Ok((status, Json(ReferralCodeOut::new(*issued, &app.public_url, &caller.account))))
+}
+
+/// Hands one row to the batch. The place where a lane gathers rows.
+async fn submit(app: &App, wanted: ReferralCodeToIssue) -> Result<Outcome, ApiError> {
+    let (rows, now) = (Arc::new([wanted]), app.clock.now());
+    let outcomes = db::transact_idempotent(&app.pool, move |conn| {
+        let rows = Arc::clone(&rows);
+        Box::pin(async move { issue::issue_batch(conn, rows.as_slice(), now).await })
+    })
+    .await?;
+    let outcome = outcomes.into_iter().next();
+    let outcome = outcome.ok_or_else(|| {
+        ApiError::new(Code::Internal, "something went wrong on our side").caused_by("a batch lost its row")
+    })?;
+    metrics::counter!("goodword_referral_codes_total", "outcome" => outcome.label()).increment(1);
+    Ok(outcome)
+}
+
+impl Outcome {
+    fn label(&self) -> &'static str {
+        match self {
+            Self::Created(_) => "created",
+            Self::Existing(_) => "existing",
+            Self::Refused(refusal) => ApiError::from(*refusal).code().as_str(),
+        }
+    }
+}
+
+fn read(fields: &Fields<'_>, account: &Account) -> Option<ReferralCodeToIssue> {
+    let campaign = fields.require_reference::<WireId>("campaign");
+    let advocate = read_advocate(fields);
+    let wish = read_wish(fields);
+    Some(ReferralCodeToIssue {
+        account_id: account.id,
+        // An id that cannot be ours names nothing, as zero does.
+        campaign_id: CampaignId(campaign?.known().unwrap_or(0)),
+        advocate: advocate?,
+        wish: wish?,
+    })
+}
+
+fn read_advocate(fields: &Fields<'_>) -> Option<Person> {
+    let customer = fields.object("customer");
+    let customer = customer.as_ref();
+    let top_email = fields.parse("email");
+    let own_email = customer.and_then(|customer| customer.parse("email"));
+    if let (Some(top), Some(own)) = (&top_email, &own_email) {
+        let (top, own): (&crate::types::email::Email, &crate::types::email::Email) = (top, own);
+        if top.key() != own.key() {
+            fields.fault("email", "conflicting_email", "differs from customer.email; send one of them");
+        }
+    }
+    let person = Person {
+        external_id: customer.and_then(|customer| customer.parse("id")),
+        email: own_email.or(top_email),
+        first_name: customer.and_then(|customer| customer.parse("first_name")),
+        last_name: customer.and_then(|customer| customer.parse("last_name")),
+    };
+    let nobody_is_named = person.external_id.is_none() && person.email.is_none();
+    // An identity that was sent but is wrong has its own fault already.
+    let said_nothing = !fields.is_present("email")
+        && customer.is_none_or(|customer| !customer.is_present("email") && !customer.is_present("id"));
+    if nobody_is_named && said_nothing {
+        fields.fault("customer.email", "missing", "is missing; send customer.email, customer.id or email");
+    } else if nobody_is_named && !fields.has_faults() {
+        fields.fault("customer.email", "missing", "is empty; send customer.email, customer.id or email");
+    }
+    Some(person)
+}
+
+fn read_wish(fields: &Fields<'_>) -> Option<Wish> {
+    let banks = ["coupon_bank_id", "coupon_bank"].into_iter().filter(|key| fields.is_present(key)).collect::<Vec<_>>();
+    let code = fields.parse("coupon_code");
+    if let Some(bank) = banks.first().filter(|_| fields.is_present("coupon_code")) {
+        fields.fault(bank, "mutually_exclusive", "cannot go with coupon_code; send one of them");
+        return None;
+    }
+    if banks.len() > 1 {
+        fields.fault("coupon_bank", "mutually_exclusive", "says the same as coupon_bank_id; send one of them");
+        return None;
+    }
+    match (banks.first(), code) {
+        (Some(key), _) => {
+            let bank = fields.require_reference::<WireId>(key)?;
+            Some(Wish::FromBank(CouponBankId(bank.known().unwrap_or(0))))
+        }
+        (None, Some(code)) => Some(Wish::Named(code)),
+        (None, None) => Some(Wish::Nothing),
+    }
+}
+
+impl From<Refusal> for ApiError {
+    fn from(refusal: Refusal) -> Self {
+        use Refusal as R;
+        let (code, message, param) = match refusal {
+            R::CampaignNotFound => {
+                (Code::CampaignNotFound, "there is no such campaign; GET /v1/campaigns lists yours", "campaign.id")
+            }
+            R::CouponBankNotFound => (
+                Code::CouponBankNotFound,
+                "there is no such coupon bank; GET /v1/coupon_banks lists yours",
+                "coupon_bank_id",
+            ),
+            R::CouponNotFound => {
+                (Code::CouponNotFound, "this code is in none of your coupon banks; load it first", "coupon_code")
+            }
+            R::IdentityConflict => (
+                Code::IdentityConflict,
+                "customer.id and the e-mail address belong to two customers; send the one you mean",
+                "customer",
+            ),
+            R::AdvocateHasCoupon => (
+                Code::AdvocateHasCoupon,
+                "this advocate has a coupon in this campaign, which stays his; ask again without a coupon to see it",
+                "customer",
+            ),
+            R::CampaignInactive => {
+                (Code::CampaignInactive, "this campaign is archived and takes no new advocates", "campaign.id")
+            }
+            R::CouponTaken => (Code::CouponTaken, "this code is another advocate's; choose another", "coupon_code"),
+            R::CouponRetired => {
+                (Code::CouponRetired, "this code was taken out of its bank; choose another", "coupon_code")
+            }
+            R::BankExhausted => (
+                Code::BankExhausted,
+                "no unused code is left in this bank; load more and send the request again",
+                "coupon_bank_id",
+            ),
+        };
+        Self::new(code, message).at(param)
+    }
+}
+
+/// A referral code as it is answered.
+#[derive(Serialize)]
+struct ReferralCodeOut {
+    referral_code: String,
+    #[serde(rename = "type")]
+    kind: &'static str,
+    campaign: CampaignName,
+    customer: CustomerOut,
+    trackable_link: String,
+    destination_url: String,
+    coupon_code: Option<String>,
+    /// Only here, where the code is handed out.
+    coupon_pin: Option<String>,
+    coupon_bank: Option<BankName>,
+    #[serde(with = "time::serde::rfc3339")]
+    created_at: OffsetDateTime,
+}
+
+/// A campaign as it is named in other answers.
+#[derive(Serialize)]
+pub struct CampaignName {
+    pub id: CampaignId,
+    pub name: String,
+}
+
+impl ReferralCodeOut {
+    fn new(issued: Issued, public_url: &str, account: &Account) -> Self {
+        let (coupon_code, coupon_pin, coupon_bank) = match issued.coupon {
+            Some(coupon) => (
+                Some(coupon.code.as_str().to_owned()),
+                coupon.pin,
+                Some(BankName { id: coupon.bank_id, name: coupon.bank_name }),
+            ),
+            None => (None, None, None),
+        };
+        Self {
+            trackable_link: format!("{public_url}/{}/{}", account.alias.as_str(), issued.code.as_str()),
+            referral_code: issued.code.as_str().to_owned(),
+            kind: "personal_url",
+            campaign: CampaignName { id: issued.campaign_id, name: issued.campaign_name },
+            customer: issued.advocate.into(),
+            destination_url: issued.destination_url,
+            coupon_code,
+            coupon_pin,
+            coupon_bank,
+            created_at: issued.created_at,
+        }
+    }
+}

@@ -1,0 +1,340 @@
+//! Issuing referral codes: get-or-create by campaign and customer, with a coupon where one is asked for.
+//!
+//! Everything is a batch. Locks are taken in one order: customers, then segments, then referral codes. Rows that end
+//! in a refusal leave nothing behind.
+
+use std::collections::{HashMap, HashSet};
+
+use sqlx::PgConnection;
+use time::OffsetDateTime;
+
+use super::store::{self, Existing, NewReferralCode};
+use super::{Outcome, ReferralCodeToIssue, Refusal, Wish};
+use crate::campaigns::{self, Campaign};
+use crate::coupon_banks::claim::{self, ClaimRefusal, Want};
+use crate::coupon_banks::{self, Coupon};
+use crate::customers;
+use crate::customers::registry::{Entry, Registry};
+use crate::db::Abort;
+use crate::types::codes::{CodeKey, ReferralCode};
+use crate::types::ids::{AccountId, CampaignId, CouponBankId, CouponPlace, ReferralCodeId};
+
+/// Issues referral codes, all rows in one transaction of the caller's. Answers in the order of `rows`. Aborts when a
+/// rival stored one of the same customers first: the caller runs it again.
+pub async fn issue_batch(
+    conn: &mut PgConnection,
+    rows: &[ReferralCodeToIssue],
+    now: OffsetDateTime,
+) -> Result<Vec<Outcome>, Abort> {
+    let mut outcomes: Vec<Option<Outcome>> = vec![None; rows.len()];
+    let mut waiting: Vec<usize> = (0..rows.len()).collect();
+    // Two rows that may name one person cannot be decided side by side: the second waits for the next round.
+    while !waiting.is_empty() {
+        let (round, rest) = split_by_person(rows, &waiting);
+        let these: Vec<&ReferralCodeToIssue> = round.iter().map(|index| &rows[*index]).collect();
+        for (index, outcome) in round.iter().zip(issue_round(conn, &these, now).await?) {
+            outcomes[*index] = Some(outcome);
+        }
+        waiting = rest;
+    }
+    Ok(outcomes.into_iter().flatten().collect())
+}
+
+fn split_by_person(rows: &[ReferralCodeToIssue], waiting: &[usize]) -> (Vec<usize>, Vec<usize>) {
+    let mut seen = HashSet::new();
+    waiting.iter().partition(|index| {
+        let row = &rows[**index];
+        let id = row.advocate.external_id.as_ref().map(|id| (row.account_id, false, id.as_str().to_owned()));
+        let email = row.advocate.email.as_ref().map(|email| (row.account_id, true, email.key().as_str().to_owned()));
+        let names: Vec<_> = id.into_iter().chain(email).collect();
+        let is_new = names.iter().all(|name| !seen.contains(name));
+        // A row that waits holds its names too, or a third row could overtake it.
+        seen.extend(names);
+        is_new
+    })
+}
+
+/// What has been decided of a row so far.
+enum Plan {
+    Refused(Refusal),
+    /// The advocate's referral code answers the call as it is.
+    Satisfied(ReferralCodeId),
+    /// Something is to be stored: a referral code, or a coupon on the one that exists.
+    Open {
+        existing: Option<ReferralCodeId>,
+        want: Option<Want>,
+        place: Option<CouponPlace>,
+    },
+}
+
+async fn issue_round(
+    conn: &mut PgConnection,
+    rows: &[&ReferralCodeToIssue],
+    now: OffsetDateTime,
+) -> Result<Vec<Outcome>, Abort> {
+    let named = Named::load(conn, rows).await?;
+    let found: Vec<Result<Option<Want>, Refusal>> = rows.iter().map(|row| named.resolve(row)).collect();
+    let people: Vec<_> = rows
+        .iter()
+        .zip(&found)
+        .filter(|(_, found)| found.is_ok())
+        .map(|(row, _)| (row.account_id, &row.advocate))
+        .collect();
+    let mut registry = customers::load(conn, &people).await?;
+    let entries: Vec<Result<(Entry, Option<Want>), Refusal>> = rows
+        .iter()
+        .zip(found)
+        .map(|(row, found)| {
+            let want = found?;
+            let entry =
+                registry.maintain(row.account_id, &row.advocate).map_err(|_conflict| Refusal::IdentityConflict)?;
+            Ok((entry, want))
+        })
+        .collect();
+
+    let existing = find_existing(conn, rows, &registry, &entries).await?;
+    let mut plans: Vec<Plan> =
+        rows.iter().zip(&entries).map(|(row, entry)| plan(row, entry, &existing, &named)).collect();
+    let touched: Vec<Entry> = kept(&plans, &entries);
+    let inserted = customers::insert_new(conn, &mut registry, &touched, now).await?;
+    claim_coupons(conn, rows, &mut plans).await?;
+    customers::settle(conn, &registry, &inserted, &kept(&plans, &entries)).await?;
+    let stored = store_plans(conn, rows, &registry, &entries, &plans, now).await?;
+    answer(conn, rows, &plans, &stored).await
+}
+
+/// The places of the rows that are not refused.
+fn kept(plans: &[Plan], entries: &[Result<(Entry, Option<Want>), Refusal>]) -> Vec<Entry> {
+    plans
+        .iter()
+        .zip(entries)
+        .filter(|(plan, _)| !matches!(plan, Plan::Refused(_)))
+        .filter_map(|(_, entry)| entry.as_ref().ok().map(|(entry, _)| *entry))
+        .collect()
+}
+
+/// The campaigns, banks and coupons that the rows name.
+struct Named {
+    campaigns: HashMap<(AccountId, CampaignId), Campaign>,
+    banks: HashSet<(AccountId, CouponBankId)>,
+    coupons: HashMap<(AccountId, CodeKey), Coupon>,
+}
+
+impl Named {
+    async fn load(conn: &mut PgConnection, rows: &[&ReferralCodeToIssue]) -> sqlx::Result<Self> {
+        let accounts: Vec<_> = rows.iter().map(|row| row.account_id).collect();
+        let ids: Vec<_> = rows.iter().map(|row| row.campaign_id).collect();
+        let campaigns = campaigns::store::find_all(conn, &accounts, &ids).await?;
+        let (bank_accounts, banks): (Vec<_>, Vec<_>) = rows
+            .iter()
+            .filter_map(|row| if let Wish::FromBank(bank) = row.wish { Some((row.account_id, bank)) } else { None })
+            .unzip();
+        let banks = if banks.is_empty() {
+            Vec::new()
+        } else {
+            coupon_banks::store::find_all(conn, &bank_accounts, &banks).await?
+        };
+        let (coupon_accounts, keys): (Vec<_>, Vec<_>) = rows
+            .iter()
+            .filter_map(|row| if let Wish::Named(code) = &row.wish { Some((row.account_id, code.key())) } else { None })
+            .unzip();
+        let coupons = if keys.is_empty() {
+            Vec::new()
+        } else {
+            coupon_banks::store::find_by_keys(conn, &coupon_accounts, &keys).await?
+        };
+        Ok(Self {
+            campaigns: campaigns.into_iter().map(|campaign| ((campaign.account_id, campaign.id), campaign)).collect(),
+            banks: banks.into_iter().map(|bank| (bank.account_id, bank.id)).collect(),
+            coupons: coupons.into_iter().map(|coupon| ((coupon.account_id, coupon.code_key.clone()), coupon)).collect(),
+        })
+    }
+
+    fn campaign(&self, row: &ReferralCodeToIssue) -> Option<&Campaign> {
+        self.campaigns.get(&(row.account_id, row.campaign_id))
+    }
+
+    /// What coupon the row wants, or which of the things it names is unknown.
+    fn resolve(&self, row: &ReferralCodeToIssue) -> Result<Option<Want>, Refusal> {
+        if self.campaign(row).is_none() {
+            return Err(Refusal::CampaignNotFound);
+        }
+        match &row.wish {
+            Wish::Nothing => Ok(None),
+            Wish::FromBank(bank) if self.banks.contains(&(row.account_id, *bank)) => Ok(Some(Want::AnyOf(*bank))),
+            Wish::FromBank(_) => Err(Refusal::CouponBankNotFound),
+            Wish::Named(code) => match self.coupons.get(&(row.account_id, code.key())) {
+                Some(coupon) => Ok(Some(Want::This(coupon.place))),
+                None => Err(Refusal::CouponNotFound),
+            },
+        }
+    }
+}
+
+type ExistingBySlot = HashMap<(AccountId, CampaignId, Entry), Existing>;
+
+async fn find_existing(
+    conn: &mut PgConnection,
+    rows: &[&ReferralCodeToIssue],
+    registry: &Registry,
+    entries: &[Result<(Entry, Option<Want>), Refusal>],
+) -> sqlx::Result<ExistingBySlot> {
+    let mut by_slot = HashMap::new();
+    for (row, entry) in rows.iter().zip(entries) {
+        if let Ok((entry, _)) = entry
+            && let Some(customer) = registry.get(*entry).id
+        {
+            by_slot.insert((row.account_id, row.campaign_id, customer), *entry);
+        }
+    }
+    if by_slot.is_empty() {
+        return Ok(HashMap::new());
+    }
+    let slots: Vec<_> = by_slot.keys().copied().collect();
+    let found = store::find_by_slots(conn, &slots).await?;
+    Ok(found
+        .into_iter()
+        .filter_map(|existing| {
+            let entry = by_slot.get(&(existing.account_id, existing.campaign_id, existing.customer_id))?;
+            Some(((existing.account_id, existing.campaign_id, *entry), existing))
+        })
+        .collect())
+}
+
+/// The order of refusals is part of the contract: what satisfies comes before what forbids.
+fn plan(
+    row: &ReferralCodeToIssue,
+    entry: &Result<(Entry, Option<Want>), Refusal>,
+    existing: &ExistingBySlot,
+    named: &Named,
+) -> Plan {
+    let (entry, want) = match entry {
+        Ok(found) => *found,
+        Err(refusal) => return Plan::Refused(*refusal),
+    };
+    let existing = existing.get(&(row.account_id, row.campaign_id, entry));
+    if let Some(existing) = existing {
+        let satisfied = match want {
+            None => true,
+            Some(Want::AnyOf(bank)) => existing.bank_id == Some(bank),
+            Some(Want::This(place)) => existing.place() == Some(place),
+        };
+        if satisfied {
+            return Plan::Satisfied(existing.id);
+        }
+        if existing.place().is_some() {
+            return Plan::Refused(Refusal::AdvocateHasCoupon);
+        }
+    }
+    if named.campaign(row).is_none_or(|campaign| campaign.archived) {
+        return Plan::Refused(Refusal::CampaignInactive);
+    }
+    Plan::Open { existing: existing.map(|existing| existing.id), want, place: None }
+}
+
+async fn claim_coupons(conn: &mut PgConnection, rows: &[&ReferralCodeToIssue], plans: &mut [Plan]) -> sqlx::Result<()> {
+    let (indexes, wants): (Vec<usize>, Vec<(AccountId, Want)>) = plans
+        .iter()
+        .enumerate()
+        .filter_map(|(index, plan)| {
+            if let Plan::Open { want: Some(want), .. } = plan {
+                Some((index, (rows[index].account_id, *want)))
+            } else {
+                None
+            }
+        })
+        .unzip();
+    if wants.is_empty() {
+        return Ok(());
+    }
+    for (index, claimed) in indexes.into_iter().zip(claim::claim(conn, &wants).await?) {
+        match (claimed, &mut plans[index]) {
+            (Ok(claimed), Plan::Open { place, .. }) => *place = Some(claimed),
+            (Err(refusal), plan) => *plan = Plan::Refused(refusal.into()),
+            (Ok(_), _) => {}
+        }
+    }
+    Ok(())
+}
+
+impl From<ClaimRefusal> for Refusal {
+    fn from(refusal: ClaimRefusal) -> Self {
+        match refusal {
+            ClaimRefusal::Exhausted => Self::BankExhausted,
+            ClaimRefusal::Taken => Self::CouponTaken,
+            ClaimRefusal::Retired => Self::CouponRetired,
+        }
+    }
+}
+
+/// Stores what is planned and gives, row by row, the referral code to answer with.
+async fn store_plans(
+    conn: &mut PgConnection,
+    rows: &[&ReferralCodeToIssue],
+    registry: &Registry,
+    entries: &[Result<(Entry, Option<Want>), Refusal>],
+    plans: &[Plan],
+    now: OffsetDateTime,
+) -> Result<Vec<Option<ReferralCodeId>>, Abort> {
+    let mut stored = vec![None; rows.len()];
+    let (mut new, mut new_rows, mut bindings) = (Vec::new(), Vec::new(), Vec::new());
+    for (index, plan) in plans.iter().enumerate() {
+        let (Plan::Open { existing, place, .. }, Ok((entry, _))) = (plan, &entries[index]) else {
+            if let Plan::Satisfied(id) = plan {
+                stored[index] = Some(*id);
+            }
+            continue;
+        };
+        let row = rows[index];
+        match (existing, registry.get(*entry).id) {
+            (Some(id), _) => {
+                stored[index] = Some(*id);
+                bindings.extend(place.map(|place| (row.account_id, *id, place)));
+            }
+            (None, Some(customer)) => {
+                let slot = (row.account_id, row.campaign_id, customer);
+                new.push(NewReferralCode { slot, code: ReferralCode::generate(&mut rand::rng()), place: *place });
+                new_rows.push((slot, index));
+            }
+            (None, None) => return Err(Abort::LostRace),
+        }
+    }
+    if !bindings.is_empty() {
+        store::bind_all(conn, &bindings, now).await?;
+    }
+    if !new.is_empty() {
+        let ids: HashMap<_, _> = store::insert_all(conn, &new, now).await?.into_iter().collect();
+        for (slot, index) in new_rows {
+            // A code in use already: rare as a lottery win. Doing it again draws another.
+            stored[index] = Some(*ids.get(&slot).ok_or(Abort::LostRace)?);
+        }
+    }
+    Ok(stored)
+}
+
+async fn answer(
+    conn: &mut PgConnection,
+    rows: &[&ReferralCodeToIssue],
+    plans: &[Plan],
+    stored: &[Option<ReferralCodeId>],
+) -> Result<Vec<Outcome>, Abort> {
+    let (accounts, ids): (Vec<_>, Vec<_>) =
+        rows.iter().zip(stored).filter_map(|(row, id)| Some((row.account_id, (*id)?))).unzip();
+    let issued = if ids.is_empty() { Vec::new() } else { store::find_issued(conn, &accounts, &ids).await? };
+    let issued: HashMap<_, _> = issued.into_iter().map(|issued| ((issued.account_id, issued.id), issued)).collect();
+    rows.iter()
+        .zip(plans)
+        .zip(stored)
+        .map(|((row, plan), id)| {
+            if let Plan::Refused(refusal) = plan {
+                return Ok(Outcome::Refused(*refusal));
+            }
+            let shown =
+                id.and_then(|id| issued.get(&(row.account_id, id))).cloned().map(Box::new).ok_or(Abort::LostRace)?;
+            Ok(match plan {
+                Plan::Open { existing: None, .. } => Outcome::Created(shown),
+                _ => Outcome::Existing(shown),
+            })
+        })
+        .collect()
+}

@@ -1,0 +1,81 @@
+//! Referral codes: each names one advocate in one campaign, and holds his coupon if he has one.
+//!
+//! [`issue`] is the one way to a referral code and to a coupon.
+
+pub mod http;
+pub mod issue;
+pub mod store;
+
+use time::OffsetDateTime;
+
+use crate::customers::{Customer, Person};
+use crate::types::codes::{CouponCode, ReferralCode};
+use crate::types::ids::{AccountId, CampaignId, CouponBankId, ReferralCodeId};
+
+/// What coupon is asked for with a referral code.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Wish {
+    /// None; a coupon the advocate has is his all the same.
+    Nothing,
+    /// Any free one of a bank.
+    FromBank(CouponBankId),
+    /// This very code.
+    Named(CouponCode),
+}
+
+/// A referral code that is asked for.
+#[derive(Clone, Debug)]
+pub struct ReferralCodeToIssue {
+    pub account_id: AccountId,
+    pub campaign_id: CampaignId,
+    pub advocate: Person,
+    pub wish: Wish,
+}
+
+/// What became of it.
+#[derive(Clone, Debug)]
+pub enum Outcome {
+    /// A new referral code.
+    Created(Box<Issued>),
+    /// The one the advocate has, perhaps with a coupon added just now.
+    Existing(Box<Issued>),
+    /// Nothing was stored.
+    Refused(Refusal),
+}
+
+/// Why no referral code, or no coupon, was given.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Refusal {
+    CampaignNotFound,
+    CouponBankNotFound,
+    CouponNotFound,
+    IdentityConflict,
+    AdvocateHasCoupon,
+    CampaignInactive,
+    CouponTaken,
+    CouponRetired,
+    BankExhausted,
+}
+
+/// A referral code as it is answered.
+#[derive(Clone, Debug)]
+pub struct Issued {
+    pub account_id: AccountId,
+    pub id: ReferralCodeId,
+    pub code: ReferralCode,
+    pub campaign_id: CampaignId,
+    pub campaign_name: String,
+    pub destination_url: String,
+    pub advocate: Customer,
+    pub coupon: Option<HeldCoupon>,
+    pub created_at: OffsetDateTime,
+}
+
+/// The coupon of a referral code, as uploaded.
+#[derive(Clone, Debug)]
+pub struct HeldCoupon {
+    pub code: CouponCode,
+    pub pin: Option<String>,
+    pub bank_id: CouponBankId,
+    pub bank_name: String,
+}

@@ -1,0 +1,221 @@
+//! The SQL of referral codes: one statement a function.
+
+use sqlx::PgConnection;
+use time::OffsetDateTime;
+
+use super::{HeldCoupon, Issued};
+use crate::customers::Customer;
+use crate::types::codes::{CodeKey, CouponCode, ReferralCode};
+use crate::types::email::Email;
+use crate::types::ids::{AccountId, CampaignId, CouponBankId, CouponPlace, CustomerId, ReferralCodeId, SegmentId};
+use crate::types::text::OpaqueId;
+
+/// Whose referral code in which campaign: unique.
+pub type Slot = (AccountId, CampaignId, CustomerId);
+
+/// A referral code that an advocate has, and the coupon it holds.
+pub struct Existing {
+    pub account_id: AccountId,
+    pub id: ReferralCodeId,
+    pub campaign_id: CampaignId,
+    pub customer_id: CustomerId,
+    segment_id: Option<SegmentId>,
+    position: Option<i32>,
+    pub bank_id: Option<CouponBankId>,
+}
+
+impl Existing {
+    /// Where its coupon lies, if it holds one.
+    pub fn place(&self) -> Option<CouponPlace> {
+        Some(CouponPlace { segment_id: self.segment_id?, position: self.position? })
+    }
+}
+
+/// Finds the referral codes of locked customers. Slots without one are simply missing.
+pub async fn find_by_slots(conn: &mut PgConnection, slots: &[Slot]) -> sqlx::Result<Vec<Existing>> {
+    let accounts: Vec<AccountId> = slots.iter().map(|slot| slot.0).collect();
+    let campaigns: Vec<CampaignId> = slots.iter().map(|slot| slot.1).collect();
+    let customers: Vec<CustomerId> = slots.iter().map(|slot| slot.2).collect();
+    sqlx::query_as!(
+        Existing,
+        r#"select r.account_id, r.id, r.campaign_id, r.customer_id, r.segment_id as "segment_id: SegmentId", r.position,
+            s.bank_id as "bank_id?: CouponBankId"
+        from unnest($1::bigint[], $2::bigint[], $3::bigint[]) as wanted (account_id, campaign_id, customer_id)
+        join referral_codes r on r.account_id = wanted.account_id and r.campaign_id = wanted.campaign_id and r.customer_id = wanted.customer_id
+        left join coupon_segments s on s.account_id = r.account_id and s.id = r.segment_id"#,
+        &accounts as &[AccountId],
+        &campaigns as &[CampaignId],
+        &customers as &[CustomerId]
+    )
+    .fetch_all(conn)
+    .await
+}
+
+/// A referral code that is to be stored.
+pub struct NewReferralCode {
+    pub slot: Slot,
+    pub code: ReferralCode,
+    pub place: Option<CouponPlace>,
+}
+
+/// Inserts referral codes, sorted by key. Those whose code is in use already are missing from the answer.
+pub async fn insert_all(
+    conn: &mut PgConnection,
+    new: &[NewReferralCode],
+    now: OffsetDateTime,
+) -> sqlx::Result<Vec<(Slot, ReferralCodeId)>> {
+    let accounts: Vec<AccountId> = new.iter().map(|new| new.slot.0).collect();
+    let campaigns: Vec<CampaignId> = new.iter().map(|new| new.slot.1).collect();
+    let customers: Vec<CustomerId> = new.iter().map(|new| new.slot.2).collect();
+    let codes: Vec<&str> = new.iter().map(|new| new.code.as_str()).collect();
+    let keys: Vec<CodeKey> = new.iter().map(|new| new.code.key()).collect();
+    let segments: Vec<Option<SegmentId>> = new.iter().map(|new| new.place.map(|place| place.segment_id)).collect();
+    let positions: Vec<Option<i32>> = new.iter().map(|new| new.place.map(|place| place.position)).collect();
+    let rows = sqlx::query!(
+        r#"insert into referral_codes (account_id, code, code_key, campaign_id, customer_id, segment_id, position, coupon_issued_at, created_at)
+        select account_id, code, code_key, campaign_id, customer_id, segment_id, position, case when position is not null then $8::timestamptz end, $8
+        from unnest($1::bigint[], $2::text[], $3::text[], $4::bigint[], $5::bigint[], $6::bigint[], $7::int[])
+            as new (account_id, code, code_key, campaign_id, customer_id, segment_id, position)
+        order by account_id, campaign_id, customer_id
+        on conflict on constraint referral_codes_code_key_key do nothing
+        returning account_id as "account_id: AccountId", campaign_id as "campaign_id: CampaignId", customer_id as "customer_id: CustomerId",
+            id as "id: ReferralCodeId""#,
+        &accounts as &[AccountId],
+        &codes as &[&str],
+        &keys as &[CodeKey],
+        &campaigns as &[CampaignId],
+        &customers as &[CustomerId],
+        &segments as &[Option<SegmentId>],
+        &positions as &[Option<i32>],
+        now
+    )
+    .fetch_all(conn)
+    .await?;
+    Ok(rows.into_iter().map(|row| ((row.account_id, row.campaign_id, row.customer_id), row.id)).collect())
+}
+
+/// Gives coupons to referral codes that have none.
+pub async fn bind_all(
+    conn: &mut PgConnection,
+    bindings: &[(AccountId, ReferralCodeId, CouponPlace)],
+    now: OffsetDateTime,
+) -> sqlx::Result<()> {
+    let accounts: Vec<AccountId> = bindings.iter().map(|binding| binding.0).collect();
+    let ids: Vec<ReferralCodeId> = bindings.iter().map(|binding| binding.1).collect();
+    let segments: Vec<SegmentId> = bindings.iter().map(|binding| binding.2.segment_id).collect();
+    let positions: Vec<i32> = bindings.iter().map(|binding| binding.2.position).collect();
+    sqlx::query!(
+        r#"update referral_codes r set segment_id = bound.segment_id, position = bound.position, coupon_issued_at = $5
+        from unnest($1::bigint[], $2::bigint[], $3::bigint[], $4::int[]) as bound (account_id, id, segment_id, position)
+        where r.account_id = bound.account_id and r.id = bound.id and r.segment_id is null"#,
+        &accounts as &[AccountId],
+        &ids as &[ReferralCodeId],
+        &segments as &[SegmentId],
+        &positions,
+        now
+    )
+    .execute(conn)
+    .await?;
+    Ok(())
+}
+
+/// Finds referral codes as they are answered.
+pub async fn find_issued(
+    conn: &mut PgConnection,
+    accounts: &[AccountId],
+    ids: &[ReferralCodeId],
+) -> sqlx::Result<Vec<Issued>> {
+    let rows = sqlx::query!(
+        r#"select r.account_id as "account_id: AccountId", r.id as "id: ReferralCodeId", r.code as "code: ReferralCode", r.created_at,
+            r.campaign_id as "campaign_id: CampaignId", g.name as campaign_name, g.destination_url,
+            u.id as "customer_id: CustomerId", u.external_id as "external_id: OpaqueId", u.email as "email: Email", u.first_name, u.last_name,
+            c.code as "coupon_code?: CouponCode", c.pin as "pin?", b.id as "bank_id?: CouponBankId", b.name as "bank_name?"
+        from unnest($1::bigint[], $2::bigint[]) as wanted (account_id, id)
+        join referral_codes r on r.account_id = wanted.account_id and r.id = wanted.id
+        join campaigns g on g.account_id = r.account_id and g.id = r.campaign_id
+        join customers u on u.account_id = r.account_id and u.id = r.customer_id
+        left join coupons c on c.account_id = r.account_id and c.segment_id = r.segment_id and c.position = r.position
+        left join coupon_segments s on s.account_id = c.account_id and s.id = c.segment_id
+        left join coupon_banks b on b.account_id = s.account_id and b.id = s.bank_id"#,
+        accounts as &[AccountId],
+        ids as &[ReferralCodeId]
+    )
+    .fetch_all(conn)
+    .await?;
+    Ok(rows
+        .into_iter()
+        .map(|row| Issued {
+            account_id: row.account_id,
+            id: row.id,
+            code: row.code,
+            campaign_id: row.campaign_id,
+            campaign_name: row.campaign_name,
+            destination_url: row.destination_url,
+            advocate: Customer {
+                account_id: row.account_id,
+                id: row.customer_id,
+                external_id: row.external_id,
+                email: row.email,
+                first_name: row.first_name,
+                last_name: row.last_name,
+            },
+            coupon: row
+                .coupon_code
+                .zip(row.bank_id)
+                .zip(row.bank_name)
+                .map(|((code, bank_id), bank_name)| HeldCoupon { code, pin: row.pin, bank_id, bank_name }),
+            created_at: row.created_at,
+        })
+        .collect())
+}
+
+/// Whom a code leads to, with what tells whether the buyer is the advocate himself.
+pub struct CodeHolder {
+    pub account_id: AccountId,
+    pub key: CodeKey,
+    pub referral_code_id: ReferralCodeId,
+    pub campaign_id: CampaignId,
+    pub external_id: Option<OpaqueId>,
+    pub email: Option<Email>,
+}
+
+/// Finds the advocates behind folded referral codes. Unknown codes are simply missing.
+pub async fn find_holders(
+    conn: &mut PgConnection,
+    accounts: &[AccountId],
+    keys: &[CodeKey],
+) -> sqlx::Result<Vec<CodeHolder>> {
+    sqlx::query_as!(
+        CodeHolder,
+        r#"select r.account_id, r.code_key as "key: CodeKey", r.id as referral_code_id, r.campaign_id,
+            u.external_id as "external_id: OpaqueId", u.email as "email: Email"
+        from unnest($1::bigint[], $2::text[]) as wanted (account_id, code_key)
+        join referral_codes r on r.account_id = wanted.account_id and r.code_key = wanted.code_key
+        join customers u on u.account_id = r.account_id and u.id = r.customer_id"#,
+        accounts as &[AccountId],
+        keys as &[CodeKey]
+    )
+    .fetch_all(conn)
+    .await
+}
+
+/// Finds the advocates behind coupons. Coupons that nobody holds are simply missing.
+pub async fn find_coupon_holders(
+    conn: &mut PgConnection,
+    accounts: &[AccountId],
+    keys: &[CodeKey],
+) -> sqlx::Result<Vec<CodeHolder>> {
+    sqlx::query_as!(
+        CodeHolder,
+        r#"select r.account_id, c.code_key as "key: CodeKey", r.id as referral_code_id, r.campaign_id,
+            u.external_id as "external_id: OpaqueId", u.email as "email: Email"
+        from unnest($1::bigint[], $2::text[]) as wanted (account_id, code_key)
+        join coupons c on c.account_id = wanted.account_id and c.code_key = wanted.code_key
+        join referral_codes r on r.account_id = c.account_id and r.segment_id = c.segment_id and r.position = c.position
+        join customers u on u.account_id = r.account_id and u.id = r.customer_id"#,
+        accounts as &[AccountId],
+        keys as &[CodeKey]
+    )
+    .fetch_all(conn)
+    .await
+}

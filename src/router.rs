@@ -1,0 +1,86 @@
+//! Every route of the system, grouped by who calls it, and the layers around them, each with its reason.
+
+use axum::Router;
+use axum::extract::State;
+use axum::middleware::from_fn_with_state;
+use axum::response::IntoResponse;
+use axum::routing::{get, patch, post};
+use tower::ServiceBuilder;
+use tower_http::catch_panic::CatchPanicLayer;
+
+use crate::accounts::http::authenticate;
+use crate::db::migrations::count_pending;
+use crate::web::error::{ApiError, Code};
+use crate::web::state::App;
+use crate::web::{docs, frame};
+use crate::{campaigns, coupon_banks, purchases, referral_codes, tracking};
+
+/// The whole service.
+pub fn router(app: &App) -> Router {
+    // Clients of the compatible API may leave the version out: one rule, the same routes twice.
+    let api = merchants(app);
+    Router::new()
+        .nest("/v1", api.clone())
+        .merge(api.reset_fallback())
+        .merge(public())
+        .fallback(frame::no_route)
+        .method_not_allowed_fallback(frame::no_method)
+        .layer(
+            ServiceBuilder::new()
+                // Outermost: every answer gets an id, a line in the log and, if refused, its body.
+                .layer(from_fn_with_state(app.clone(), frame::frame))
+                // Inside the frame, so that a panic is answered like any other refusal.
+                .layer(CatchPanicLayer::custom(frame::panicked)),
+        )
+        .with_state(app.clone())
+}
+
+/// Called by shops, tills and their engineers, with an account's credentials.
+fn merchants(app: &App) -> Router<App> {
+    Router::new()
+        .route("/referral_codes", post(referral_codes::http::issue))
+        .route("/purchases", post(purchases::http::record))
+        .route("/purchases/{order_id}", get(purchases::http::find))
+        .route("/campaigns", get(campaigns::http::list).post(campaigns::http::create))
+        .route("/campaigns/{id}", get(campaigns::http::find).merge(patch(campaigns::http::change)))
+        .route("/coupon_banks", get(coupon_banks::http::list).post(coupon_banks::http::create))
+        .route("/coupon_banks/{id}", get(coupon_banks::http::find))
+        .route("/coupon_banks/{id}/coupons", get(coupon_banks::http::list_coupons).post(coupon_banks::http::load))
+        .route("/coupon_banks/{id}/coupons/retire", post(coupon_banks::http::retire))
+        .fallback(frame::no_route)
+        .method_not_allowed_fallback(frame::no_method)
+        // Before the route's own checks: who may not ask is told nothing, not even what exists.
+        .layer(from_fn_with_state(app.clone(), authenticate))
+}
+
+/// Called by anybody: friends who follow links, probes, readers of the contract.
+fn public() -> Router<App> {
+    Router::new()
+        .route("/healthz", get(healthz))
+        .route("/readyz", get(readyz))
+        .route("/metrics", get(metrics))
+        .route("/openapi.yaml", get(docs::contract))
+        .route("/docs", get(docs::page))
+        .route("/docs/scalar.js", get(docs::script))
+        .route("/docs/init.js", get(docs::init))
+        .route("/{account_alias}/{code}", get(tracking::http::follow))
+}
+
+/// The process runs.
+async fn healthz() -> impl IntoResponse {
+    axum::Json(serde_json::json!({ "status": "ok" }))
+}
+
+/// The process can serve: the database answers and has the tables that this program needs.
+async fn readyz(State(app): State<App>) -> Result<impl IntoResponse, ApiError> {
+    let mut conn = app.pool.acquire().await?;
+    if count_pending(&mut conn, &crate::MIGRATOR).await? > 0 {
+        return Err(ApiError::new(Code::Unavailable, "the database lacks migrations; run: goodword migrate"));
+    }
+    Ok(healthz().await)
+}
+
+/// What Prometheus collects.
+async fn metrics(State(app): State<App>) -> impl IntoResponse {
+    app.metrics.render()
+}

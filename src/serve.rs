@@ -1,0 +1,98 @@
+//! The listener: it closes slow and silent clients, and on a signal answers what it accepted before it goes.
+
+use std::net::SocketAddr;
+use std::time::Duration;
+
+use anyhow::Context;
+use axum::Router;
+use axum::body::Body;
+use axum::http::Request;
+use axum_server::Handle;
+use tokio::signal::unix::{SignalKind, signal};
+use tower::Layer;
+use tower::util::MapRequestLayer;
+
+use crate::config::ServeArgs;
+use crate::web::paths;
+use crate::web::state::{App, Limits};
+
+/// Longest head of a request, in bytes.
+const HEAD_BYTES_MAX: usize = 16 * 1024;
+
+/// How long clients may take.
+#[derive(Clone, Copy, Debug)]
+pub struct Timeouts {
+    pub first_head: Duration,
+    pub idle: Duration,
+    pub shutdown: Duration,
+}
+
+impl From<&ServeArgs> for Timeouts {
+    fn from(args: &ServeArgs) -> Self {
+        Self {
+            first_head: Duration::from_secs(args.head_timeout_s),
+            idle: Duration::from_secs(args.idle_timeout_s),
+            shutdown: Duration::from_secs(args.shutdown_timeout_s),
+        }
+    }
+}
+
+impl From<&ServeArgs> for Limits {
+    fn from(args: &ServeArgs) -> Self {
+        Self {
+            body_timeout: Duration::from_secs(args.body_timeout_s),
+            upload_timeout: Duration::from_secs(args.upload_timeout_s),
+            requests_in_flight_max: args.requests_in_flight_max as usize,
+            ..Self::default()
+        }
+    }
+}
+
+/// A socket that is bound: connections queue from now on.
+pub fn bind(address: SocketAddr) -> anyhow::Result<std::net::TcpListener> {
+    let listener = std::net::TcpListener::bind(address).with_context(|| {
+        format!("cannot listen on {address}; choose another address with --listen or GOODWORD_LISTEN")
+    })?;
+    listener.set_nonblocking(true)?;
+    Ok(listener)
+}
+
+/// Serves until `handle` is told to stop.
+pub async fn serve(
+    app: &App,
+    listener: std::net::TcpListener,
+    timeouts: Timeouts,
+    handle: Handle<SocketAddr>,
+) -> anyhow::Result<()> {
+    let router: Router = crate::router::router(app);
+    // Outside the router, because it changes what is routed.
+    let service = MapRequestLayer::new(|request: Request<_>| paths::tidy(request.map(Body::new))).layer(router);
+    let mut server =
+        axum_server::from_tcp(listener)?.http1_only().first_request_timeout(timeouts.first_head).handle(handle);
+    server
+        .http_builder()
+        .http1()
+        // This also ends idle connections, so it is the longer of the two.
+        .header_read_timeout(timeouts.idle.max(timeouts.first_head))
+        .max_buf_size(HEAD_BYTES_MAX);
+    server.serve(tower::make::Shared::new(service)).await?;
+    Ok(())
+}
+
+/// Returns at the first SIGINT or SIGTERM. A second one ends the process at once.
+pub async fn stop_signal() -> anyhow::Result<()> {
+    let (mut interrupt, mut terminate) = (signal(SignalKind::interrupt())?, signal(SignalKind::terminate())?);
+    tokio::select! {
+        _ = interrupt.recv() => {}
+        _ = terminate.recv() => {}
+    }
+    tokio::spawn(async move {
+        tokio::select! {
+            _ = interrupt.recv() => {}
+            _ = terminate.recv() => {}
+        }
+        tracing::warn!("told to stop a second time: leaving at once");
+        std::process::exit(130);
+    });
+    Ok(())
+}

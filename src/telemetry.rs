@@ -1,0 +1,53 @@
+//! Logs and metrics: their form, set up once for the process. What is never logged: secrets, e-mails, coupon codes,
+//! bodies.
+
+use std::sync::LazyLock;
+
+use metrics_exporter_prometheus::{Matcher, PrometheusBuilder, PrometheusHandle};
+use tracing_subscriber::EnvFilter;
+
+use crate::config::LogFormat;
+
+/// Bounds of the duration histograms, in seconds.
+const DURATION_BUCKETS: [f64; 14] =
+    [0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0];
+
+/// Starts logging to standard error. `RUST_LOG` chooses what; `default_filter` holds when it is not set.
+pub fn start_logging(format: LogFormat, default_filter: &str) {
+    // PostgreSQL's notices ("already exists, skipping") are no news at every start.
+    let filter = EnvFilter::try_from_default_env()
+        .unwrap_or_else(|_| EnvFilter::new(format!("{default_filter},sqlx::postgres::notice=warn,sqlx::query=error")));
+    let builder = tracing_subscriber::fmt().with_env_filter(filter).with_writer(std::io::stderr);
+    // A second start (tests) keeps the first.
+    let _ = match format {
+        LogFormat::Text => builder.with_target(false).try_init(),
+        LogFormat::Json => builder.json().flatten_event(true).with_current_span(true).with_span_list(false).try_init(),
+    };
+}
+
+/// The process's metrics. The first call installs the recorder.
+pub fn metrics() -> anyhow::Result<PrometheusHandle> {
+    static HANDLE: LazyLock<Result<PrometheusHandle, String>> =
+        LazyLock::new(|| install_metrics().map_err(|fault| format!("{fault:#}")));
+    HANDLE.clone().map_err(anyhow::Error::msg)
+}
+
+fn install_metrics() -> anyhow::Result<PrometheusHandle> {
+    let handle = PrometheusBuilder::new()
+        .set_buckets_for_metric(Matcher::Suffix("_seconds".to_owned()), &DURATION_BUCKETS)?
+        .install_recorder()?;
+    metrics::describe_counter!("goodword_http_requests_total", "Requests answered, by method, route and status.");
+    metrics::describe_histogram!(
+        "goodword_http_request_duration_seconds",
+        metrics::Unit::Seconds,
+        "Time from a request's head to its answer."
+    );
+    metrics::describe_counter!("goodword_purchases_total", "Purchases by outcome: recorded, replayed, conflict.");
+    metrics::describe_counter!(
+        "goodword_attributions_total",
+        "Recorded purchases by what decided, or why nothing did."
+    );
+    metrics::describe_counter!("goodword_referral_codes_total", "Referral code requests by outcome.");
+    metrics::describe_counter!("goodword_coupons_loaded_total", "Coupons loaded into banks.");
+    Ok(handle)
+}

@@ -1,0 +1,118 @@
+//! Dates of orders as shops and tills send them: ISO 8601 with or without a zone, or milliseconds since 1970.
+
+use jiff::Timestamp;
+use jiff::civil;
+use jiff::tz::TimeZone;
+use time::{Duration, OffsetDateTime};
+
+/// How far ahead of our clock a till's clock may run.
+const AHEAD_MAX: Duration = Duration::hours(48);
+/// 2000-01-01T00:00:00Z, in seconds since 1970: older orders are typing errors.
+const EARLIEST_SECONDS: i64 = 946_684_800;
+
+/// Why a text is no date of an order.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum InvalidDate {
+    #[error("is not a date; write 2026-08-01T12:00:00Z, with any offset, or milliseconds since 1970")]
+    NotADate,
+    #[error("must lie between the year 2000 and 48 hours from now")]
+    OutOfRange,
+}
+
+/// A time zone by its name in the IANA database, such as `Europe/Berlin`.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Zone(TimeZone);
+
+impl Zone {
+    /// The zone of that name, if there is one.
+    pub fn named(name: &str) -> Option<Self> {
+        TimeZone::get(name).ok().map(Self)
+    }
+
+    /// The zone's name.
+    pub fn name(&self) -> &str {
+        self.0.iana_name().unwrap_or("UTC")
+    }
+}
+
+impl From<String> for Zone {
+    /// Reads a stored name. A zone that has left the database since counts as UTC.
+    fn from(stored: String) -> Self {
+        Self::named(&stored).unwrap_or(Self(TimeZone::UTC))
+    }
+}
+
+/// Reads the date of an order. A date without an offset is meant in `zone`; a day alone is its midnight there.
+pub fn parse_order_date(text: &str, zone: &Zone, now: OffsetDateTime) -> Result<OffsetDateTime, InvalidDate> {
+    let moment = parse_moment(text.trim_matches(' '), zone).ok_or(InvalidDate::NotADate)?;
+    let in_range = moment.unix_timestamp() >= EARLIEST_SECONDS && moment <= now + AHEAD_MAX;
+    if in_range { Ok(moment) } else { Err(InvalidDate::OutOfRange) }
+}
+
+fn parse_moment(text: &str, zone: &Zone) -> Option<OffsetDateTime> {
+    if !text.is_empty() && text.len() <= 15 && text.bytes().all(|b| b.is_ascii_digit()) && text.len() >= 9 {
+        return from_micros(text.parse::<i64>().ok()?.checked_mul(1_000)?);
+    }
+    // A leap second would silently become the second before it.
+    let is_iso = text.len() <= 40 && text.starts_with(|c: char| c.is_ascii_digit()) && !text.contains(":60");
+    if !is_iso || text.contains('[') {
+        return None;
+    }
+    if let Ok(instant) = text.parse::<Timestamp>() {
+        return from_micros(instant.as_microsecond());
+    }
+    let local =
+        text.parse::<civil::DateTime>().or_else(|_| text.parse::<civil::Date>().map(|day| day.at(0, 0, 0, 0))).ok()?;
+    from_micros(zone.0.to_timestamp(local).ok()?.as_microsecond())
+}
+
+fn from_micros(micros: i64) -> Option<OffsetDateTime> {
+    OffsetDateTime::from_unix_timestamp_nanos(i128::from(micros) * 1_000).ok()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use time::macros::datetime;
+
+    const NOW: OffsetDateTime = datetime!(2026-08-01 12:00 UTC);
+
+    fn parse(text: &str) -> Result<OffsetDateTime, InvalidDate> {
+        parse_order_date(text, &Zone::named("America/New_York").expect("zone"), NOW)
+    }
+
+    #[test]
+    fn dates_are_read_in_every_form_shops_send() {
+        let good = [
+            ("2026-03-22T20:05:45Z", datetime!(2026-03-22 20:05:45 UTC)),
+            ("2016-03-22 20:05:45.074247-07:00", datetime!(2016-03-23 03:05:45.074247 UTC)),
+            ("2026-03-22T20:05:45", datetime!(2026-03-23 00:05:45 UTC)),
+            ("2026-01-02", datetime!(2026-01-02 05:00 UTC)),
+            ("1767225600000", datetime!(2026-01-01 00:00 UTC)),
+        ];
+        for (text, moment) in good {
+            assert_eq!(parse(text), Ok(moment), "{text}");
+        }
+    }
+
+    #[test]
+    fn dates_that_cannot_be_are_refused() {
+        for bad in [
+            "",
+            "2026-02-30",
+            "0000-01-01",
+            "294277-01-01",
+            "infinity",
+            "2026-01-01T00:00:60Z",
+            "2026-01-01T00:00:00+25:00",
+            "yesterday",
+            "20",
+        ] {
+            assert_eq!(parse(bad), Err(InvalidDate::NotADate), "{bad}");
+        }
+        for bad in ["1999-12-31T23:59:59Z", "2026-08-03T12:00:01Z", "9999-12-31"] {
+            assert_eq!(parse(bad), Err(InvalidDate::OutOfRange), "{bad}");
+        }
+        assert!(parse("2026-08-03T11:59:59Z").is_ok());
+    }
+}

@@ -1,0 +1,69 @@
+//! Addresses on the web that a merchant gives us to send people to.
+
+/// Longest address, in characters.
+const CHARS_MAX: usize = 2_000;
+
+/// Why a text is no address.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("is not a web address; it needs the form https://shop.example.com/page, with at most 2000 characters")]
+pub struct InvalidUrl;
+
+/// An absolute http or https address without credentials in it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct WebUrl(String);
+
+impl TryFrom<&str> for WebUrl {
+    type Error = InvalidUrl;
+
+    fn try_from(text: &str) -> Result<Self, InvalidUrl> {
+        let text = text.trim_matches(' ');
+        let url = ::url::Url::parse(text).map_err(|_| InvalidUrl)?;
+        let good = matches!(url.scheme(), "http" | "https")
+            && url.has_host()
+            && url.username().is_empty()
+            && url.password().is_none()
+            && text.chars().count() <= CHARS_MAX
+            && url.as_str().chars().count() <= CHARS_MAX;
+        if good { Ok(Self(url.into())) } else { Err(InvalidUrl) }
+    }
+}
+
+impl WebUrl {
+    /// The address in its normal form.
+    pub fn as_str(&self) -> &str {
+        &self.0
+    }
+}
+
+/// The stored address with a parameter added to its query. One that cannot be read is given as it is.
+pub fn with_parameter(address: &str, name: &str, value: &str) -> String {
+    match ::url::Url::parse(address) {
+        Ok(mut url) => {
+            url.query_pairs_mut().append_pair(name, value);
+            url.into()
+        }
+        Err(_) => address.to_owned(),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn only_web_addresses_pass() {
+        assert!(WebUrl::try_from("https://shop.example.com/a?b=c#d").is_ok());
+        for bad in ["", "shop.example.com", "ftp://a.b", "javascript:alert(1)", "https://", "https://u:p@a.b/", "//a.b"]
+        {
+            assert_eq!(WebUrl::try_from(bad), Err(InvalidUrl), "{bad}");
+        }
+    }
+
+    #[test]
+    fn a_parameter_joins_the_others() {
+        assert_eq!(
+            with_parameter("https://a.b/?x=1#top", "fbuy_ref_code", "a b"),
+            "https://a.b/?x=1&fbuy_ref_code=a+b#top"
+        );
+    }
+}

@@ -1,0 +1,63 @@
+//! What every handler may use. Defined below the features, so that nobody imports the router to get it.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use metrics_exporter_prometheus::PrometheusHandle;
+use sqlx::PgPool;
+use tokio::sync::Semaphore;
+
+use crate::types::clock::Clock;
+
+/// Limits on what one client may ask of the server.
+#[derive(Clone, Copy, Debug)]
+pub struct Limits {
+    /// Largest JSON body, in bytes.
+    pub body_bytes_max: usize,
+    /// Largest file of coupons, in bytes.
+    pub upload_bytes_max: usize,
+    /// How long a JSON body may take to arrive.
+    pub body_timeout: Duration,
+    /// How long a file of coupons may take to arrive.
+    pub upload_timeout: Duration,
+    /// How many requests are worked on at once; the next is asked to come again.
+    pub requests_in_flight_max: usize,
+}
+
+impl Default for Limits {
+    fn default() -> Self {
+        Self {
+            body_bytes_max: 1 << 20,
+            upload_bytes_max: 64 << 20,
+            body_timeout: Duration::from_secs(15),
+            upload_timeout: Duration::from_secs(600),
+            requests_in_flight_max: 512,
+        }
+    }
+}
+
+/// The app's state, cheap to clone.
+#[derive(Clone)]
+pub struct App {
+    pub pool: PgPool,
+    pub clock: Clock,
+    /// Where the world reaches this server, without a slash at the end. Trackable links start with it.
+    pub public_url: Arc<str>,
+    pub limits: Limits,
+    pub metrics: PrometheusHandle,
+    pub in_flight: Arc<Semaphore>,
+}
+
+impl App {
+    /// The state of a server that is about to start.
+    pub fn new(pool: PgPool, clock: Clock, public_url: &str, limits: Limits, metrics: PrometheusHandle) -> Self {
+        Self {
+            pool,
+            clock,
+            public_url: public_url.trim_end_matches('/').into(),
+            limits,
+            metrics,
+            in_flight: Arc::new(Semaphore::new(limits.requests_in_flight_max)),
+        }
+    }
+}
