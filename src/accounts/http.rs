@@ -53,8 +53,7 @@ impl<S: Sync> FromRequestParts<S> for Caller {
     /// Gives the caller that [`authenticate`] found.
     async fn from_request_parts(parts: &mut Parts, _state: &S) -> Result<Self, ApiError> {
         parts.extensions.get::<Self>().cloned().ok_or_else(|| {
-            ApiError::new(Code::Internal, "something went wrong on our side")
-                .caused_by("a route without authentication asks for its caller")
+            ApiError::internal("a route without authentication asks for its caller")
         })
     }
 }

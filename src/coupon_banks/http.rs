@@ -265,7 +265,7 @@ impl From<LoadError> for ApiError {
         match error {
             LoadError::BankNotFound => not_found(),
             LoadError::File(fault) => {
-                let code = Code::ALL.iter().find(|code| code.as_str() == fault.code()).copied();
+                let code = Code::named(fault.code());
                 Self::new(code.unwrap_or(Code::InvalidValue), fault.to_string())
             }
             LoadError::RefusedRows(report) => refused_rows(&report),

@@ -52,7 +52,7 @@ async fn submit(app: &App, purchase: PurchaseToRecord) -> Result<Recorded, ApiEr
     .await?;
     let recorded = recorded.into_iter().next();
     let recorded = recorded.ok_or_else(|| {
-        ApiError::new(Code::Internal, "something went wrong on our side").caused_by("a batch lost its row")
+        ApiError::internal("a batch lost its row")
     })?;
     count(&recorded);
     Ok(recorded)

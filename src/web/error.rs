@@ -27,6 +27,11 @@ macro_rules! codes {
                 match self { $(Self::$variant => StatusCode::$status),+ }
             }
 
+            /// The code with this spelling.
+            pub fn named(wire: &str) -> Option<Self> {
+                Self::ALL.iter().copied().find(|code| code.as_str() == wire)
+            }
+
             /// The code's spelling on the wire.
             pub const fn as_str(self) -> &'static str {
                 match self { $(Self::$variant => $wire),+ }
@@ -102,7 +107,10 @@ pub struct Detail {
 
 /// A refusal. The client sees `code`, `message` and what stands in `extra`; `cause` goes to the log, once.
 #[derive(Clone, Debug)]
-pub struct ApiError {
+pub struct ApiError(Box<Refusal>);
+
+#[derive(Clone, Debug)]
+struct Refusal {
     code: Code,
     message: Cow<'static, str>,
     param: Option<String>,
@@ -115,7 +123,7 @@ pub struct ApiError {
 impl ApiError {
     /// A refusal with a sentence that says what to do.
     pub fn new(code: Code, message: impl Into<Cow<'static, str>>) -> Self {
-        Self {
+        Self(Box::new(Refusal {
             code,
             message: message.into(),
             param: None,
@@ -123,69 +131,72 @@ impl ApiError {
             details: Vec::new(),
             extra: None,
             cause: None,
-        }
+        }))
+    }
+
+    /// The answer to a mistake of ours: it says nothing to the client and all to the log.
+    pub fn internal(cause: impl std::fmt::Display) -> Self {
+        Self::new(Code::Internal, "something went wrong on our side; the request's id leads to it in the server's log").caused_by(cause)
     }
 
     /// Names the field or parameter that is at fault.
     #[must_use]
     pub fn at(mut self, param: impl Into<String>) -> Self {
-        self.param = Some(param.into());
+        self.0.param = Some(param.into());
         self
     }
 
     /// Adds a member to the error object, such as the fields that differ.
     #[must_use]
     pub fn with(mut self, name: &'static str, value: Value) -> Self {
-        self.extra = Some((name, value));
+        self.0.extra = Some((name, value));
         self
     }
 
     /// Adds what only the log may see.
     #[must_use]
     pub fn caused_by(mut self, cause: impl std::fmt::Display) -> Self {
-        self.cause = Some(cause.to_string());
+        self.0.cause = Some(cause.to_string());
         self
     }
 
     /// All faults of one request; the first gives status and code.
     pub fn invalid(details: Vec<Detail>) -> Self {
-        let first = details.first().cloned();
-        let code = first.as_ref().and_then(|detail| Code::ALL.iter().find(|code| code.as_str() == detail.code));
-        let message =
-            first.as_ref().map_or_else(|| "the request is not valid".to_owned(), |detail| detail.message.clone());
-        Self {
-            param: first.and_then(|detail| detail.param),
-            details,
-            ..Self::new(code.copied().unwrap_or(Code::InvalidValue), message)
-        }
+        let Some(first) = details.first() else { return Self::internal("a refusal without a fault") };
+        let code = Code::named(first.code).unwrap_or(Code::InvalidValue);
+        let mut error = Self::new(code, first.message.clone());
+        error.0.param.clone_from(&first.param);
+        error.0.details = details;
+        error
     }
 
     /// The code a client can branch on.
     pub fn code(&self) -> Code {
-        self.code
+        self.0.code
     }
 
     /// What only the log may see.
     pub fn cause(&self) -> Option<&str> {
-        self.cause.as_deref()
+        self.0.cause.as_deref()
     }
 
     /// The body of the answer (reliability.md 4.0): `message` on top is what clients of the compatible API read.
     pub fn body(&self, request_id: &str) -> Value {
-        let mut error = serde_json::json!({ "code": self.code.as_str(), "param": self.param });
+        let refusal = &*self.0;
+        let mut error = serde_json::json!({ "code": refusal.code.as_str(), "param": refusal.param });
         if let Some(members) = error.as_object_mut() {
-            if !self.details.is_empty() {
-                members.insert("details".to_owned(), serde_json::json!(self.details));
+            if !refusal.details.is_empty() {
+                members.insert("details".to_owned(), serde_json::json!(refusal.details));
             }
-            if let Some((name, value)) = &self.extra {
+            if let Some((name, value)) = &refusal.extra {
                 members.insert((*name).to_owned(), value.clone());
             }
         }
-        let applied = match self.applied {
+        let applied = match refusal.applied {
             Applied::None => "none",
             Applied::Unknown => "unknown",
         };
-        serde_json::json!({ "message": self.message, "error": error, "applied": applied, "request_id": request_id })
+        serde_json::json!({ "message": refusal.message, "error": error, "applied": applied, "request_id": request_id })
     }
 }
 
@@ -198,7 +209,10 @@ impl From<Fault> for ApiError {
                 "the database went away while storing; send the same request again to learn whether it was stored"
             }
         };
-        Self { applied: fault.applied, ..Self::new(Code::Unavailable, message).caused_by(fault) }
+        let applied = fault.applied;
+        let mut error = Self::new(Code::Unavailable, message).caused_by(fault);
+        error.0.applied = applied;
+        error
     }
 }
 
@@ -211,15 +225,15 @@ impl From<sqlx::Error> for ApiError {
 impl IntoResponse for ApiError {
     /// Leaves the refusal with the response; the frame writes the body, because it knows the request's id.
     fn into_response(self) -> Response {
-        let mut response = self.code.status().into_response();
+        let mut response = self.0.code.status().into_response();
         let headers = response.headers_mut();
-        if self.code == Code::Unauthenticated {
+        if self.0.code == Code::Unauthenticated {
             headers.insert(
                 header::WWW_AUTHENTICATE,
                 HeaderValue::from_static(r#"Basic realm="goodword", charset="UTF-8""#),
             );
         }
-        if self.code.status() == StatusCode::SERVICE_UNAVAILABLE {
+        if self.0.code.status() == StatusCode::SERVICE_UNAVAILABLE {
             headers.insert(header::RETRY_AFTER, HeaderValue::from_static("1"));
         }
         response.extensions_mut().insert(self);

@@ -15,8 +15,8 @@ use super::state::App;
 
 impl From<JsonFault> for ApiError {
     fn from(fault: JsonFault) -> Self {
-        let code = Code::ALL.iter().find(|code| code.as_str() == fault.code.as_str());
-        let error = Self::new(code.copied().unwrap_or(Code::InvalidJson), fault.message);
+        let code = Code::named(fault.code.as_str());
+        let error = Self::new(code.unwrap_or(Code::InvalidJson), fault.message);
         match fault.path {
             Some(path) => error.at(path),
             None => error,

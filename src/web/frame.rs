@@ -31,7 +31,7 @@ pub async fn frame(State(app): State<App>, mut request: Request, next: Next) -> 
     let route =
         request.extensions().get::<MatchedPath>().map_or_else(|| "none".to_owned(), |path| path.as_str().to_owned());
     let method = request.method().clone();
-    let span = tracing::info_span!("request", request.id = %id.0, http.method = %method, http.route = %route);
+    let span = tracing::info_span!("request", request.id = %id.0, http.method = %method, http.route = %route, account.id = tracing::field::Empty);
     request.extensions_mut().insert(id.clone());
     let started = Instant::now();
 
@@ -103,9 +103,7 @@ pub fn panicked(panic: Box<dyn Any + Send>) -> Response<Body> {
         .cloned()
         .or_else(|| panic.downcast_ref::<&str>().map(|text| (*text).to_owned()))
         .unwrap_or_else(|| "a panic".to_owned());
-    ApiError::new(Code::Internal, "something went wrong on our side; the request's id leads to it in the server's log")
-        .caused_by(cause)
-        .into_response()
+    ApiError::internal(cause).into_response()
 }
 
 /// The answer where no route is.
