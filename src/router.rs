@@ -82,5 +82,7 @@ async fn readyz(State(app): State<App>) -> Result<impl IntoResponse, ApiError> {
 
 /// What Prometheus collects.
 async fn metrics(State(app): State<App>) -> impl IntoResponse {
+    metrics::gauge!("goodword_database_connections").set(app.pool.size());
+    metrics::gauge!("goodword_database_connections_idle").set(u32::try_from(app.pool.num_idle()).unwrap_or(u32::MAX));
     app.metrics.render()
 }

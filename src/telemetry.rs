@@ -48,5 +48,7 @@ fn install_metrics() -> anyhow::Result<PrometheusHandle> {
     );
     metrics::describe_counter!("goodword_referral_codes_total", "Referral code requests by outcome.");
     metrics::describe_counter!("goodword_coupons_loaded_total", "Coupons loaded into banks.");
+    metrics::describe_gauge!("goodword_database_connections", "Open connections to the database.");
+    metrics::describe_gauge!("goodword_database_connections_idle", "Open connections that nobody uses.");
     Ok(handle)
 }

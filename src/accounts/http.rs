@@ -52,8 +52,10 @@ impl<S: Sync> FromRequestParts<S> for Caller {
 
     /// Gives the caller that [`authenticate`] found.
     async fn from_request_parts(parts: &mut Parts, _state: &S) -> Result<Self, ApiError> {
-        parts.extensions.get::<Self>().cloned().ok_or_else(|| {
-            ApiError::internal("a route without authentication asks for its caller")
-        })
+        parts
+            .extensions
+            .get::<Self>()
+            .cloned()
+            .ok_or_else(|| ApiError::internal("a route without authentication asks for its caller"))
     }
 }

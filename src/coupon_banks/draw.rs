@@ -160,7 +160,10 @@ mod tests {
                 Draw { walks: vec![Walk::new(SegmentId(0), 100, 70), Walk::new(SegmentId(1), 10, 0)], pending: None };
             loop {
                 match draw.draw(&mut rand::rng()) {
-                    Step::Look(index) => draw.walks[index].learn(draw.walks[index].unseen(4).1, []),
+                    Step::Look(index) => {
+                        let (_, until) = draw.walks[index].unseen(4);
+                        draw.walks[index].learn(until, []);
+                    }
                     Step::Drawn(place) => break from_second += i32::from(place.segment_id == SegmentId(1)),
                     Step::Exhausted => panic!("codes are left"),
                 }

@@ -53,6 +53,16 @@ impl<E: Into<Abort>> From<E> for Fault {
     }
 }
 
+impl Fault {
+    /// The five characters by which PostgreSQL names the error, if it was PostgreSQL that refused.
+    pub fn sql_state(&self) -> Option<String> {
+        match &self.abort {
+            Abort::Database(sqlx::Error::Database(refusal)) => refusal.code().map(Into::into),
+            _ => None,
+        }
+    }
+}
+
 /// The sessions' settings: limits that free what a lost client or a cut network would hold for ever.
 pub fn session_options(url: &str) -> Result<PgConnectOptions, sqlx::Error> {
     Ok(with_session_limits(PgConnectOptions::from_str(url)?))

@@ -51,9 +51,7 @@ async fn submit(app: &App, purchase: PurchaseToRecord) -> Result<Recorded, ApiEr
     })
     .await?;
     let recorded = recorded.into_iter().next();
-    let recorded = recorded.ok_or_else(|| {
-        ApiError::internal("a batch lost its row")
-    })?;
+    let recorded = recorded.ok_or_else(|| ApiError::internal("a batch lost its row"))?;
     count(&recorded);
     Ok(recorded)
 }

@@ -41,9 +41,7 @@ async fn submit(app: &App, wanted: ReferralCodeToIssue) -> Result<Outcome, ApiEr
     })
     .await?;
     let outcome = outcomes.into_iter().next();
-    let outcome = outcome.ok_or_else(|| {
-        ApiError::internal("a batch lost its row")
-    })?;
+    let outcome = outcome.ok_or_else(|| ApiError::internal("a batch lost its row"))?;
     metrics::counter!("goodword_referral_codes_total", "outcome" => outcome.label()).increment(1);
     Ok(outcome)
 }

@@ -136,7 +136,8 @@ impl ApiError {
 
     /// The answer to a mistake of ours: it says nothing to the client and all to the log.
     pub fn internal(cause: impl std::fmt::Display) -> Self {
-        Self::new(Code::Internal, "something went wrong on our side; the request's id leads to it in the server's log").caused_by(cause)
+        Self::new(Code::Internal, "something went wrong on our side; the request's id leads to it in the server's log")
+            .caused_by(cause)
     }
 
     /// Names the field or parameter that is at fault.
@@ -200,17 +201,26 @@ impl ApiError {
     }
 }
 
-/// A fault of the database is never the client's doing: 503, with a promise about what was stored.
+/// A fault of the database is not the client's doing: 503, with a promise about what was stored. A statement that the
+/// database understood and refused is a mistake of ours: values that our checks let through, or a broken schema.
 impl From<Fault> for ApiError {
     fn from(fault: Fault) -> Self {
-        let message = match fault.applied {
-            Applied::None => "the database did not answer; nothing was stored, send the request again",
-            Applied::Unknown => {
-                "the database went away while storing; send the same request again to learn whether it was stored"
-            }
-        };
+        let class = fault.sql_state().map(|state| state.chars().take(2).collect::<String>());
         let applied = fault.applied;
-        let mut error = Self::new(Code::Unavailable, message).caused_by(fault);
+        let mut error = match (class.as_deref(), applied) {
+            (Some("22"), _) => {
+                Self::new(Code::InvalidValue, "a value of the request cannot be stored; nothing was stored")
+            }
+            (Some("23" | "42"), _) => return Self::internal(fault),
+            (_, Applied::None) => {
+                Self::new(Code::Unavailable, "the database did not answer; nothing was stored, send the request again")
+            }
+            (_, Applied::Unknown) => Self::new(
+                Code::Unavailable,
+                "the database went away while storing; send the same request again to learn whether it was stored",
+            ),
+        }
+        .caused_by(fault);
         error.0.applied = applied;
         error
     }

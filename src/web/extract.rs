@@ -1,6 +1,6 @@
 //! What handlers take from a request. The raw extractors of axum are not used: their refusals are not ours.
 
-use axum::body::Body as HttpBody;
+use axum::body::{Body as HttpBody, HttpBody as _};
 use axum::extract::rejection::RawPathParamsRejection;
 use axum::extract::{FromRequest, FromRequestParts, RawPathParams, Request};
 use axum::http::request::Parts;
@@ -50,6 +50,9 @@ impl FromRequest<App> for Body {
     type Rejection = ApiError;
 
     async fn from_request(request: Request, app: &App) -> Result<Self, ApiError> {
+        if request.body().size_hint().lower() > app.limits.body_bytes_max as u64 {
+            return Err(too_large(app.limits.body_bytes_max));
+        }
         let media = MediaType::of(request.headers())?;
         let query = request.uri().query().map(str::to_owned);
         let bytes = read_whole(request.into_body(), app).await?;
