@@ -4,7 +4,7 @@ use axum::Router;
 use axum::extract::State;
 use axum::middleware::from_fn_with_state;
 use axum::response::IntoResponse;
-use axum::routing::{get, patch, post};
+use axum::routing::{any, get, patch, post};
 use tower::ServiceBuilder;
 use tower_http::catch_panic::CatchPanicLayer;
 
@@ -18,10 +18,10 @@ use crate::{campaigns, coupon_banks, purchases, referral_codes, tracking};
 /// The whole service.
 pub fn router(app: &App) -> Router {
     // Clients of the compatible API may leave the version out: one rule, the same routes twice.
-    let api = merchants(app);
+    // What is unknown below /v1 would be taken for a link without the catch-all.
     Router::new()
-        .nest("/v1", api.clone())
-        .merge(api.reset_fallback())
+        .nest("/v1", guarded(app, merchants().route("/{*unknown}", any(frame::no_route))))
+        .merge(guarded(app, merchants()))
         .merge(public())
         .fallback(frame::no_route)
         .method_not_allowed_fallback(frame::no_method)
@@ -36,7 +36,7 @@ pub fn router(app: &App) -> Router {
 }
 
 /// Called by shops, tills and their engineers, with an account's credentials.
-fn merchants(app: &App) -> Router<App> {
+fn merchants() -> Router<App> {
     Router::new()
         .route("/referral_codes", post(referral_codes::http::issue))
         .route("/purchases", post(purchases::http::record))
@@ -47,10 +47,12 @@ fn merchants(app: &App) -> Router<App> {
         .route("/coupon_banks/{id}", get(coupon_banks::http::find))
         .route("/coupon_banks/{id}/coupons", get(coupon_banks::http::list_coupons).post(coupon_banks::http::load))
         .route("/coupon_banks/{id}/coupons/retire", post(coupon_banks::http::retire))
-        .fallback(frame::no_route)
-        .method_not_allowed_fallback(frame::no_method)
-        // Before the route's own checks: who may not ask is told nothing, not even what exists.
-        .layer(from_fn_with_state(app.clone(), authenticate))
+}
+
+/// Routes that only an account's credentials open. Checked before the route's own checks: who may not ask is told
+/// nothing, not even what exists.
+fn guarded(app: &App, routes: Router<App>) -> Router<App> {
+    routes.method_not_allowed_fallback(frame::no_method).layer(from_fn_with_state(app.clone(), authenticate))
 }
 
 /// Called by anybody: friends who follow links, probes, readers of the contract.

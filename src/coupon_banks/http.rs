@@ -16,6 +16,7 @@ use super::{Counts, CouponBank, CouponStatus, ListedCoupon, NewCouponBank, impor
 use crate::accounts::Caller;
 use crate::customers::CustomerOut;
 use crate::db;
+use crate::types::codes::RecordedCode;
 use crate::types::ids::{AccountId, CampaignId, CouponBankId};
 use crate::web::error::{ApiError, Code};
 use crate::web::extract::{Body, Params, PathTexts, refuse_encodings};
@@ -290,7 +291,7 @@ pub async fn retire(
     path: PathTexts,
     body: Body,
 ) -> Result<Json<retire::Report>, ApiError> {
-    let codes = body.read(|fields| fields.texts("codes", RETIRED_MAX))?;
+    let codes = body.read(|fields| fields.values::<RecordedCode>("codes", RETIRED_MAX))?;
     let (account, bank, now) = (caller.account.id, bank_id(&path)?, app.clock.now());
     let report = db::transact(&app.pool, move |conn| {
         Box::pin(async move { retire::retire(conn, account, bank, &codes, now).await })

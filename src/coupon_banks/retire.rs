@@ -8,7 +8,7 @@ use time::OffsetDateTime;
 use super::claim::Want;
 use super::{Counts, store};
 use crate::db::Fault;
-use crate::types::codes::{self, CodeKey};
+use crate::types::codes::{self, CodeKey, RecordedCode};
 use crate::types::ids::{AccountId, CouponBankId, CouponPlace};
 
 /// Why a coupon was not retired.
@@ -40,13 +40,13 @@ pub async fn retire(
     conn: &mut PgConnection,
     account: AccountId,
     bank: CouponBankId,
-    codes: &[String],
+    codes: &[RecordedCode],
     now: OffsetDateTime,
 ) -> Result<Option<Report>, Fault> {
     if store::find_all(conn, &[account], &[bank]).await?.is_empty() {
         return Ok(None);
     }
-    let keys: Vec<CodeKey> = codes.iter().map(|code| codes::fold(code)).collect();
+    let keys: Vec<CodeKey> = codes.iter().map(|code| codes::fold(code.as_str())).collect();
     let found = store::find_by_keys(conn, &vec![account; keys.len()], &keys).await?;
     let found: HashMap<CodeKey, CouponPlace> = found
         .into_iter()
@@ -62,7 +62,7 @@ pub async fn retire(
     let mut report = Report { retired: 0, already_retired: 0, refused: Vec::new(), counts: Counts::default() };
     let mut retiring = HashSet::new();
     for (code, key) in codes.iter().zip(&keys) {
-        let refuse = |reason| Refused { code: code.clone(), reason };
+        let refuse = |reason| Refused { code: code.as_str().to_owned(), reason };
         match found.get(key).map(|place| (place, gone.get(place))) {
             None => report.refused.push(refuse(Refusal::CouponNotFound)),
             Some((_, Some(false))) => report.refused.push(refuse(Refusal::CouponIssued)),

@@ -22,14 +22,13 @@ impl TryFrom<&str> for WebUrl {
             && url.has_host()
             && url.username().is_empty()
             && url.password().is_none()
-            && text.chars().count() <= CHARS_MAX
-            && url.as_str().chars().count() <= CHARS_MAX;
-        if good { Ok(Self(url.into())) } else { Err(InvalidUrl) }
+            && text.chars().count() <= CHARS_MAX;
+        if good { Ok(Self(text.to_owned())) } else { Err(InvalidUrl) }
     }
 }
 
 impl WebUrl {
-    /// The address in its normal form.
+    /// The address as given.
     pub fn as_str(&self) -> &str {
         &self.0
     }

@@ -151,7 +151,11 @@ impl<S: Sync> FromRequestParts<S> for Params {
     type Rejection = ApiError;
 
     async fn from_request_parts(parts: &mut Parts, _state: &S) -> Result<Self, ApiError> {
-        Ok(Self(json::from_brackets(parts.uri.query().unwrap_or_default())?))
+        let query = parts.uri.query().unwrap_or_default();
+        if query.split('&').any(|pair| pair.starts_with('=')) {
+            return Err(ApiError::new(Code::InvalidParameter, "a parameter of the query has no name; remove it"));
+        }
+        Ok(Self(json::from_brackets(query)?))
     }
 }
 

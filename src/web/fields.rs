@@ -130,8 +130,8 @@ impl<'a> Fields<'a> {
         !self.faults.borrow().is_empty()
     }
 
-    /// The list of 1 to `max` strings under `key`; absent or empty is a fault.
-    pub fn texts(&self, key: &str, max: usize) -> Option<Vec<String>> {
+    /// The list of 1 to `max` values under `key`; absent or empty is a fault.
+    pub fn values<T: FieldValue>(&self, key: &str, max: usize) -> Option<Vec<T>> {
         let items = match self.given(key) {
             None => {
                 self.record(missing(self.path(key)));
@@ -143,21 +143,21 @@ impl<'a> Fields<'a> {
                 return None;
             }
             Some(other) => {
-                self.record(wrong_type(self.path(key), "a list of strings", other));
+                self.record(wrong_type(self.path(key), "a list", other));
                 return None;
             }
         };
         let list_path = self.path(key);
-        let mut texts = Vec::with_capacity(items.len());
+        let mut values = Vec::with_capacity(items.len());
         for (index, item) in items.iter().enumerate() {
-            match value::read::<IdText>(item) {
-                Ok(IdText(text)) => texts.push(text),
+            match value::read(item) {
+                Ok(value) => values.push(value),
                 Err(Invalid { code, message }) => {
-                    self.record(FieldFault { path: format!("{list_path}[{index}]"), code, message })
+                    self.record(FieldFault { path: format!("{list_path}[{index}]"), code, message });
                 }
             }
         }
-        Some(texts)
+        Some(values)
     }
 
     /// The value under `key`; `None` without a fault if absent, with one if it cannot be read.

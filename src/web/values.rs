@@ -35,10 +35,11 @@ impl FieldValue for Name {
 pub struct Title(pub Name);
 
 impl FieldValue for Title {
-    const BLANK_IS_ABSENT: bool = true;
-
     fn read(scalar: Scalar<'_>) -> Result<Self, Invalid> {
-        Name::read(scalar).map(Self)
+        match Name::read(scalar)? {
+            blank if blank.is_blank() => Err(Invalid::new("missing", "must not be blank")),
+            name => Ok(Self(name)),
+        }
     }
 }
 
@@ -82,8 +83,6 @@ impl FieldValue for IpAddr {
 }
 
 impl FieldValue for WebUrl {
-    const BLANK_IS_ABSENT: bool = true;
-
     fn read(scalar: Scalar<'_>) -> Result<Self, Invalid> {
         Self::try_from(scalar.text()?).map_err(|fault| Invalid::new("invalid_url", fault.to_string()))
     }
@@ -95,6 +94,15 @@ pub struct NumberText(pub String);
 impl FieldValue for NumberText {
     fn read(scalar: Scalar<'_>) -> Result<Self, Invalid> {
         scalar.text_or_number().map(|text| Self(text.to_owned()))
+    }
+}
+
+/// A date as it was written: text, or whole milliseconds.
+pub struct OrderDate(pub String);
+
+impl FieldValue for OrderDate {
+    fn read(scalar: Scalar<'_>) -> Result<Self, Invalid> {
+        scalar.text_or_digits().map(|text| Self(text.to_owned()))
     }
 }
 

@@ -9,7 +9,7 @@ use crate::types::date::{self, InvalidDate};
 use crate::types::money::{Currency, InvalidAmount, Money, Price};
 use crate::types::text::OpaqueId;
 use crate::web::fields::Fields;
-use crate::web::values::{NumberText, Quantity, Sku};
+use crate::web::values::{NumberText, OrderDate, Quantity, Sku};
 
 /// Most lines of one order.
 const PRODUCTS_MAX: usize = 500;
@@ -70,7 +70,7 @@ fn amount_code(fault: InvalidAmount) -> &'static str {
 }
 
 fn order_date(order: &Fields<'_>, account: &Account, now: OffsetDateTime) -> Option<OffsetDateTime> {
-    let NumberText(text) = order.parse("date")?;
+    let OrderDate(text) = order.parse("date")?;
     let parsed = date::parse_order_date(&text, &account.zone, now);
     let code = |fault| match fault {
         InvalidDate::NotADate => "invalid_date",

@@ -49,12 +49,15 @@ impl<'a> Scalar<'a> {
         }
     }
 
-    /// A string, or an integer as its exact digits: for ids and codes.
+    /// A string, or an integer as its exact digits: for ids and codes. `281.0` is the integer 281.
     pub fn text_or_digits(self) -> Result<&'a str, Invalid> {
         match self {
             Self::Text(text) => Ok(text),
             Self::Number(digits) if !digits.contains(['.', 'e', 'E']) => Ok(digits),
-            Self::Number(_) => Err(Invalid::kind("a string or an integer", "a number with a fraction or an exponent")),
+            Self::Number(digits) => match digits.split_once('.') {
+                Some((whole, fraction)) if fraction.bytes().all(|byte| byte == b'0') => Ok(whole),
+                _ => Err(Invalid::kind("a string or an integer", "a number with a fraction or an exponent")),
+            },
             Self::Bool(_) => Err(Invalid::kind("a string or an integer", "a boolean")),
         }
     }
@@ -217,7 +220,8 @@ mod tests {
             ("0", Err("out_of_range")),
             ("-0", Err("out_of_range")),
             ("\"-99999999999999999999\"", Err("out_of_range")),
-            ("5.0", Err("invalid_type")),
+            ("5.0", known(5)),
+            ("5.5", Err("invalid_type")),
             ("5e3", Err("invalid_type")),
             ("true", Err("invalid_type")),
             ("{}", Err("invalid_type")),
@@ -239,7 +243,8 @@ mod tests {
             ("\"281 \"", Ok("281 ")),
             ("9007199254740993", Ok("9007199254740993")),
             ("\"#1001/A ../x %00\"", Ok("#1001/A ../x %00")),
-            ("281.0", Err("invalid_type")),
+            ("281.0", Ok("281")),
+            ("281.5", Err("invalid_type")),
             ("false", Err("invalid_type")),
             ("\"a\\nb\"", Err("invalid_string")),
             ("\"a\\u001b\"", Err("invalid_string")),
