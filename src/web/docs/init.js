@@ -1,5 +1,6 @@
 Scalar.createApiReference("#app", {
   url: "/openapi.yaml",
+  authentication: { preferredSecurityScheme: "basicAuth" },
   withDefaultFonts: false,
   telemetry: false,
   agent: { disabled: true },
