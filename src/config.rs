@@ -1,8 +1,9 @@
 //! Every setting: a flag, an environment variable and a line of help each. Knows nothing of what it configures.
 
-use std::net::SocketAddr;
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 use std::path::PathBuf;
 
+use clap::builder::BoolishValueParser;
 use clap::{Args, ValueEnum};
 use secrecy::SecretString;
 
@@ -41,8 +42,9 @@ pub struct DatabaseArgs {
     /// Most connections to the database.
     #[arg(long, env = "GOODWORD_DATABASE_CONNECTIONS_MAX", default_value_t = 16, value_parser = clap::value_parser!(u32).range(1..=1000), global = true)]
     pub database_connections_max: u32,
+    // An environment variable says 1 or yes as often as true.
     /// Work with a database that may lose acknowledged orders in a crash (fsync or the like is off).
-    #[arg(long, env = "GOODWORD_ALLOW_UNSAFE_DATABASE", global = true)]
+    #[arg(long, env = "GOODWORD_ALLOW_UNSAFE_DATABASE", value_parser = BoolishValueParser::new(), global = true)]
     pub allow_unsafe_database: bool,
 }
 
@@ -76,13 +78,25 @@ pub struct ServeArgs {
 }
 
 impl ServeArgs {
-    /// How the world reaches this server.
-    pub fn public_url(&self) -> String {
-        self.public_url.clone().unwrap_or_else(|| format!("http://{}", self.listen))
+    /// How the world reaches this server, which listens on `bound`.
+    pub fn public_url(&self, bound: SocketAddr) -> String {
+        self.public_url.clone().unwrap_or_else(|| local_url(bound))
     }
 }
 
-fn parse_public_url(text: &str) -> Result<String, String> {
+/// How programs on this machine reach a server that listens on `bound`.
+pub fn local_url(bound: SocketAddr) -> String {
+    // "Every address" is none that a client can call.
+    let ip = match bound.ip() {
+        IpAddr::V4(ip) if ip.is_unspecified() => IpAddr::V4(Ipv4Addr::LOCALHOST),
+        IpAddr::V6(ip) if ip.is_unspecified() => IpAddr::V6(Ipv6Addr::LOCALHOST),
+        ip => ip,
+    };
+    format!("http://{}", SocketAddr::new(ip, bound.port()))
+}
+
+/// Reads how the world reaches the server.
+pub fn parse_public_url(text: &str) -> Result<String, String> {
     match url::Url::parse(text) {
         Ok(url)
             if matches!(url.scheme(), "http" | "https")

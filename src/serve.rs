@@ -1,5 +1,6 @@
 //! The listener: it closes slow and silent clients, and on a signal answers what it accepted before it goes.
 
+use std::io::IsTerminal;
 use std::net::SocketAddr;
 use std::time::Duration;
 
@@ -79,20 +80,35 @@ pub async fn serve(
     Ok(())
 }
 
-/// Returns at the first SIGINT or SIGTERM. A second one ends the process at once.
+/// Returns at the first SIGINT or SIGTERM, or when our terminal is closed. Another one, a second or more later, ends
+/// the process at once.
 pub async fn stop_signal() -> anyhow::Result<()> {
+    signalled().await?;
+    tokio::spawn(async {
+        // Wrappers such as `timeout` send one signal twice; that is not a person losing patience.
+        tokio::time::sleep(Duration::from_secs(1)).await;
+        if signalled().await.is_ok() {
+            tracing::warn!("told to stop again: leaving at once");
+            std::process::exit(130);
+        }
+    });
+    Ok(())
+}
+
+async fn signalled() -> std::io::Result<()> {
     let (mut interrupt, mut terminate) = (signal(SignalKind::interrupt())?, signal(SignalKind::terminate())?);
+    // Under nohup, which wants us to outlive the terminal, standard error is none.
+    let mut hangup = if std::io::stderr().is_terminal() { Some(signal(SignalKind::hangup())?) } else { None };
+    let hung_up = async {
+        match &mut hangup {
+            Some(hangup) => hangup.recv().await,
+            None => std::future::pending().await,
+        }
+    };
     tokio::select! {
         _ = interrupt.recv() => {}
         _ = terminate.recv() => {}
+        _ = hung_up => {}
     }
-    tokio::spawn(async move {
-        tokio::select! {
-            _ = interrupt.recv() => {}
-            _ = terminate.recv() => {}
-        }
-        tracing::warn!("told to stop a second time: leaving at once");
-        std::process::exit(130);
-    });
     Ok(())
 }

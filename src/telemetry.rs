@@ -1,6 +1,7 @@
 //! Logs and metrics: their form, set up once for the process. What is never logged: secrets, e-mails, coupon codes,
 //! bodies.
 
+use std::io::IsTerminal;
 use std::sync::LazyLock;
 
 use metrics_exporter_prometheus::{Matcher, PrometheusBuilder, PrometheusHandle};
@@ -16,6 +17,9 @@ pub fn start_logging(as_json: bool, default_filter: &str) {
     let filter = EnvFilter::try_from_default_env()
         .unwrap_or_else(|_| EnvFilter::new(format!("{default_filter},sqlx::postgres::notice=warn,sqlx::query=error")));
     let builder = tracing_subscriber::fmt().with_env_filter(filter).with_writer(std::io::stderr);
+    let is_seen = std::io::stderr().is_terminal() && std::env::var_os("NO_COLOR").is_none_or(|value| value.is_empty());
+    // When the terminal is gone, so is whoever would read that writing failed.
+    let builder = builder.with_ansi(is_seen).log_internal_errors(false);
     // A second start (tests) keeps the first.
     let _ = if as_json {
         builder.json().flatten_event(true).with_current_span(true).with_span_list(false).try_init()

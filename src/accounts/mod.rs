@@ -5,11 +5,14 @@ pub mod keys;
 pub mod store;
 
 use serde::Serialize;
+use sqlx::PgConnection;
 use time::OffsetDateTime;
 
+use crate::db::{self, Fault};
 use crate::types::date::Zone;
 use crate::types::ids::AccountId;
 use crate::types::money::Currency;
+use crate::types::text::Name;
 
 /// First segments of our own addresses, which an account's links may not begin with.
 const RESERVED_ALIASES: [&str; 24] = [
@@ -113,6 +116,39 @@ pub struct ApiKey {
     pub created_at: OffsetDateTime,
     #[serde(with = "time::serde::rfc3339::option")]
     pub revoked_at: Option<OffsetDateTime>,
+}
+
+/// Why an account was not created.
+#[derive(Debug, thiserror::Error)]
+pub enum CreateError {
+    #[error("this alias is another account's; choose another")]
+    AliasTaken,
+    #[error(transparent)]
+    Database(#[from] Fault),
+}
+
+/// Creates an account with its alias. To be run in a transaction, which an error must end.
+pub async fn create(conn: &mut PgConnection, new: NewAccount, now: OffsetDateTime) -> Result<Account, CreateError> {
+    let id = store::insert(conn, &new, now).await.map_err(Fault::from)?;
+    store::insert_alias(conn, id, &new.alias).await.map_err(|error| match db::constraint(&error) {
+        Some("account_aliases_pkey") => CreateError::AliasTaken,
+        _ => CreateError::Database(error.into()),
+    })?;
+    let NewAccount { name, alias, currency, zone } = new;
+    Ok(Account { id, name, alias, currency, zone, created_at: now })
+}
+
+/// Creates a key of an account. Its secret is in what this gives and nowhere else.
+pub async fn create_key(
+    conn: &mut PgConnection,
+    account: AccountId,
+    name: &Name,
+    now: OffsetDateTime,
+) -> Result<keys::Credentials, Fault> {
+    let made = keys::generate();
+    let digest = keys::digest(&made.secret_key);
+    store::insert_key(conn, account, &made.access_key, &digest, name.as_str(), now).await?;
+    Ok(made)
 }
 
 #[cfg(test)]

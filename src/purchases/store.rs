@@ -37,10 +37,15 @@ pub async fn insert_all(
         r#"insert into purchases (account_id, source, order_id, amount, currency, email, new_customer, ordered_at, customer_id,
             customer_external_id, customer_email, customer_first_name, customer_last_name, products, ip_address, coupon_code,
             referral_code, attributed_via, attributed_referral_code_id, reason, conflicting_codes, considered, created_at)
-        select new.*, $23
+        select account_id, source, order_id, amount, currency, email, new_customer, ordered_at, customer_id,
+            customer_external_id, customer_email, customer_first_name, customer_last_name, products, ip_address, coupon_code,
+            referral_code, attributed_via, attributed_referral_code_id, reason, conflicting_codes, considered, $23
         from unnest($1::bigint[], $2::text[], $3::text[], $4::numeric[], $5::text[], $6::text[], $7::bool[], $8::timestamptz[], $9::bigint[],
             $10::text[], $11::text[], $12::text[], $13::text[], $14::jsonb[], $15::text[], $16::text[],
-            $17::text[], $18::text[], $19::bigint[], $20::text[], $21::bool[], $22::jsonb[]) as new
+            $17::text[], $18::text[], $19::bigint[], $20::text[], $21::bool[], $22::jsonb[])
+            as new (account_id, source, order_id, amount, currency, email, new_customer, ordered_at, customer_id,
+                customer_external_id, customer_email, customer_first_name, customer_last_name, products, ip_address, coupon_code,
+                referral_code, attributed_via, attributed_referral_code_id, reason, conflicting_codes, considered)
         on conflict on constraint purchases_source_order_id_key do nothing
         returning account_id as "account_id: AccountId", source, order_id as "order_id: OpaqueId", id as "id: PurchaseId""#,
         &columns.accounts as &[AccountId],
