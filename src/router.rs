@@ -2,7 +2,7 @@
 
 use axum::Router;
 use axum::extract::State;
-use axum::middleware::from_fn_with_state;
+use axum::middleware::{from_fn, from_fn_with_state};
 use axum::response::IntoResponse;
 use axum::routing::{any, get, patch, post};
 use tower::ServiceBuilder;
@@ -22,13 +22,14 @@ pub fn router(app: &App) -> Router {
     Router::new()
         .nest("/v1", guarded(app, merchants().route("/{*unknown}", any(frame::no_route))))
         .merge(guarded(app, merchants()))
+        .merge(links().layer(from_fn_with_state(app.clone(), frame::admit)))
         .merge(public())
         .fallback(frame::no_route)
         .method_not_allowed_fallback(frame::no_method)
         .layer(
             ServiceBuilder::new()
                 // Outermost: every answer gets an id, a line in the log and, if refused, its body.
-                .layer(from_fn_with_state(app.clone(), frame::frame))
+                .layer(from_fn(frame::frame))
                 // Inside the frame, so that a panic is answered like any other refusal.
                 .layer(CatchPanicLayer::custom(frame::panicked)),
         )
@@ -52,10 +53,13 @@ fn merchants() -> Router<App> {
 /// Routes that only an account's credentials open. Checked before the route's own checks: who may not ask is told
 /// nothing, not even what exists.
 fn guarded(app: &App, routes: Router<App>) -> Router<App> {
-    routes.method_not_allowed_fallback(frame::no_method).layer(from_fn_with_state(app.clone(), authenticate))
+    routes
+        .method_not_allowed_fallback(frame::no_method)
+        .layer(from_fn_with_state(app.clone(), authenticate))
+        .layer(from_fn_with_state(app.clone(), frame::admit))
 }
 
-/// Called by anybody: friends who follow links, probes, readers of the contract.
+/// Called by anybody: probes, and readers of the contract. Never turned away under load.
 fn public() -> Router<App> {
     Router::new()
         .route("/healthz", get(healthz))
@@ -65,7 +69,11 @@ fn public() -> Router<App> {
         .route("/docs", get(docs::page))
         .route("/docs/scalar.js", get(docs::script))
         .route("/docs/init.js", get(docs::init))
-        .route("/{account_alias}/{code}", get(tracking::http::follow))
+}
+
+/// Called by friends.
+fn links() -> Router<App> {
+    Router::new().route("/{account_alias}/{code}", get(tracking::http::follow))
 }
 
 /// The process runs.

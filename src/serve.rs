@@ -10,12 +10,11 @@ use axum::body::Body;
 use axum::http::Request;
 use axum_server::Handle;
 use tokio::signal::unix::{SignalKind, signal};
-use tower::Layer;
-use tower::util::MapRequestLayer;
+use tower::ServiceBuilder;
 
 use crate::config::ServeArgs;
-use crate::web::paths;
 use crate::web::state::{App, Limits};
+use crate::web::{frame, paths};
 
 /// Longest head of a request, in bytes.
 const HEAD_BYTES_MAX: usize = 16 * 1024;
@@ -66,8 +65,11 @@ pub async fn serve(
     handle: Handle<SocketAddr>,
 ) -> anyhow::Result<()> {
     let router: Router = crate::router::router(app);
-    // Outside the router, because it changes what is routed.
-    let service = MapRequestLayer::new(|request: Request<_>| paths::tidy(request.map(Body::new))).layer(router);
+    // Outside the router: what changes where a request is routed, and what the router adds last.
+    let service = ServiceBuilder::new()
+        .map_request(|request: Request<_>| paths::tidy(request.map(Body::new)))
+        .map_response(frame::hush)
+        .service(router);
     let mut server =
         axum_server::from_tcp(listener)?.http1_only().first_request_timeout(timeouts.first_head).handle(handle);
     server

@@ -45,7 +45,6 @@ codes! {
     NotFound NOT_FOUND "not_found",
     MethodNotAllowed METHOD_NOT_ALLOWED "method_not_allowed",
     PayloadTooLarge PAYLOAD_TOO_LARGE "payload_too_large",
-    UriTooLong URI_TOO_LONG "uri_too_long",
     UnsupportedMediaType UNSUPPORTED_MEDIA_TYPE "unsupported_media_type",
     UnsupportedEncoding UNSUPPORTED_MEDIA_TYPE "unsupported_encoding",
     RequestTimeout REQUEST_TIMEOUT "request_timeout",

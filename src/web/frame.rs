@@ -7,7 +7,7 @@ use std::time::Instant;
 use axum::Json;
 use axum::body::Body;
 use axum::extract::{MatchedPath, Request, State};
-use axum::http::{HeaderName, HeaderValue, header};
+use axum::http::{HeaderName, HeaderValue, StatusCode, header};
 use axum::middleware::Next;
 use axum::response::{IntoResponse, Response};
 use tracing::Instrument;
@@ -18,15 +18,12 @@ use super::state::App;
 
 /// Where the request's id is answered.
 const REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
-/// Longest query, in bytes.
-const QUERY_BYTES_MAX: usize = 8 * 1024;
-
 /// What a request is called in logs and answers. A client's own id is ignored: it could be anything.
 #[derive(Clone, Debug)]
 pub struct RequestId(String);
 
 /// Runs one request inside the frame.
-pub async fn frame(State(app): State<App>, mut request: Request, next: Next) -> Response {
+pub async fn frame(mut request: Request, next: Next) -> Response {
     let id = RequestId(format!("req_{}", Uuid::now_v7().simple()));
     let route =
         request.extensions().get::<MatchedPath>().map_or_else(|| "none".to_owned(), |path| path.as_str().to_owned());
@@ -35,7 +32,7 @@ pub async fn frame(State(app): State<App>, mut request: Request, next: Next) -> 
     request.extensions_mut().insert(id.clone());
     let started = Instant::now();
 
-    let response = admit(&app, request, next).instrument(span.clone()).await;
+    let response = next.run(request).instrument(span.clone()).await;
 
     let seconds = started.elapsed().as_secs_f64();
     let status = response.status().as_u16();
@@ -46,17 +43,11 @@ pub async fn frame(State(app): State<App>, mut request: Request, next: Next) -> 
     finish(response, &id)
 }
 
-async fn admit(app: &App, request: Request, next: Next) -> Response {
-    if request.uri().query().is_some_and(|query| query.len() > QUERY_BYTES_MAX) {
-        return ApiError::new(Code::UriTooLong, "the query is longer than 8 KiB; send the parameters in the body")
-            .into_response();
-    }
+/// Gives a request a place among those worked on, or asks its sender to come again. Probes need none.
+pub async fn admit(State(app): State<App>, request: Request, next: Next) -> Response {
     let Ok(_place) = app.in_flight.try_acquire() else {
-        return ApiError::new(
-            Code::Overloaded,
-            "too many requests at once; nothing was stored, send the request again",
-        )
-        .into_response();
+        let message = "too many requests at once; nothing was stored, send the request again";
+        return ApiError::new(Code::Overloaded, message).into_response();
     };
     next.run(request).await
 }
@@ -92,6 +83,14 @@ fn finish(mut response: Response, id: &RequestId) -> Response {
     }
     if let Ok(value) = HeaderValue::from_str(&id.0) {
         response.headers_mut().insert(REQUEST_ID, value);
+    }
+    response
+}
+
+/// Takes away what the router, outside all layers, tells even strangers: the methods of a route.
+pub fn hush<B>(mut response: axum::http::Response<B>) -> axum::http::Response<B> {
+    if response.status() == StatusCode::UNAUTHORIZED {
+        response.headers_mut().remove(header::ALLOW);
     }
     response
 }

@@ -1,3 +1,5 @@
+//! The J rows of the input rules, as tables over [`parse_object`](super::parse_object).
+
 use super::{DEPTH_MAX, JsonFault, JsonFaultCode, Node, parse_object};
 
 const HELP_PAGE_BODY_1: &str = "\

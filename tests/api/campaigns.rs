@@ -1,0 +1,191 @@
+//! Campaigns: created with the merchant's ids, changed in parts, seen by their account alone.
+
+use serde_json::{Value, json};
+
+use crate::harness::app::{CAMPAIGN, TestApp};
+
+fn campaign(fields: Value) -> Value {
+    let mut whole = json!({ "name": "Summer", "destination_url": "https://shop.example.com/summer" });
+    for (name, value) in fields.as_object().expect("fields") {
+        whole[name] = value.clone();
+    }
+    whole
+}
+
+#[tokio::test]
+async fn a_campaign_is_found_as_it_was_created() {
+    let app = TestApp::start().await;
+    let created = app.post("/v1/campaigns", campaign(json!({}))).await.expect(201);
+    let id = created["id"].as_i64().expect("an id");
+    let wanted = json!({
+        "id": id,
+        "name": "Summer",
+        "destination_url": "https://shop.example.com/summer",
+        "archived": false,
+        "published": true,
+        "created_at": "2026-08-01T12:00:00Z",
+    });
+    assert_eq!(created.json, wanted);
+    assert_eq!(app.get(&format!("/v1/campaigns/{id}")).await.expect(200).json, wanted);
+    app.finish().await;
+}
+
+#[tokio::test]
+async fn a_merchant_keeps_the_id_that_stands_in_his_code() {
+    let app = TestApp::start().await;
+    for (sent, kept) in
+        [(json!(99), 99_i64), (json!("100"), 100), (json!(9_007_199_254_740_991_i64), 9_007_199_254_740_991)]
+    {
+        let created = app.post("/v1/campaigns", campaign(json!({ "id": sent }))).await.expect(201);
+        assert_eq!(created["id"], kept);
+    }
+    app.finish().await;
+}
+
+#[tokio::test]
+async fn an_id_that_is_taken_is_refused_and_the_campaign_stays_as_it_is() {
+    let app = TestApp::start().await;
+    let before = app.get("/v1/campaigns").await.expect(200);
+    let refusal = app.post("/v1/campaigns", campaign(json!({ "id": CAMPAIGN }))).await.refused(409, "id_taken");
+    assert_eq!(refusal["error"]["param"], "id");
+    assert_eq!(app.get("/v1/campaigns").await.expect(200).text, before.text);
+    app.finish().await;
+}
+
+#[tokio::test]
+async fn an_id_that_is_chosen_for_a_campaign_passes_over_those_that_are_taken() {
+    let app = TestApp::start().await;
+    let first = app.post("/v1/campaigns", campaign(json!({}))).await.expect(201)["id"].as_i64().expect("an id");
+    app.post("/v1/campaigns", campaign(json!({ "id": first + 1 }))).await.expect(201);
+    let third = app.post("/v1/campaigns", campaign(json!({}))).await.expect(201)["id"].as_i64().expect("an id");
+    assert!(third > first + 1, "{third} is another than {first} and {}", first + 1);
+    app.finish().await;
+}
+
+#[tokio::test]
+async fn each_wrong_field_of_a_campaign_is_named() {
+    let app = TestApp::start().await;
+    let cases = [
+        (json!({ "name": null }), "name", "missing"),
+        (json!({ "name": " " }), "name", "missing"),
+        (json!({ "name": 5 }), "name", "invalid_type"),
+        (json!({ "name": "n".repeat(256) }), "name", "too_long"),
+        (json!({ "name": "a\u{0}b" }), "name", "invalid_string"),
+        (json!({ "destination_url": null }), "destination_url", "missing"),
+        (json!({ "destination_url": "shop.example.com" }), "destination_url", "invalid_url"),
+        (json!({ "destination_url": "javascript:alert(1)" }), "destination_url", "invalid_url"),
+        (json!({ "archived": "perhaps" }), "archived", "invalid_type"),
+        (json!({ "id": 0 }), "id", "invalid_id"),
+        (json!({ "id": -1 }), "id", "invalid_id"),
+        (json!({ "id": 9_007_199_254_740_992_i64 }), "id", "invalid_id"),
+    ];
+    for (fields, param, code) in cases {
+        let answer = app.post("/v1/campaigns", campaign(fields.clone())).await.refused(400, code);
+        assert_eq!(answer["error"]["param"], param, "{fields}");
+        assert_eq!(app.count("select count(*) from campaigns").await, 1, "{fields} stored nothing");
+    }
+    let all = app.post("/v1/campaigns", json!({ "id": 0, "archived": [] })).await.expect(400);
+    let named: Vec<_> = all["error"]["details"].as_array().into_iter().flatten().map(|one| &one["param"]).collect();
+    assert_eq!(named, ["id", "name", "destination_url", "archived"]);
+    app.finish().await;
+}
+
+#[tokio::test]
+async fn a_change_leaves_what_it_does_not_name() {
+    let app = TestApp::start().await;
+    let path = format!("/v1/campaigns/{CAMPAIGN}");
+    let before = app.get(&path).await.expect(200);
+    assert_eq!(app.patch(&path, json!({})).await.expect(200).json, before.json);
+    assert_eq!(app.patch(&path, json!({ "name": null })).await.expect(200).json, before.json);
+
+    let renamed = app.patch(&path, json!({ "name": "Autumn" })).await.expect(200);
+    assert_eq!((&renamed["name"], &renamed["destination_url"]), (&json!("Autumn"), &before["destination_url"]));
+    let archived = app.patch(&path, json!({ "archived": true })).await.expect(200);
+    assert_eq!(
+        (&archived["name"], &archived["archived"], &archived["published"]),
+        (&json!("Autumn"), &json!(true), &json!(false))
+    );
+    assert_eq!(app.get(&path).await.expect(200).json, archived.json);
+
+    app.patch(&path, json!({ "destination_url": "ftp://shop.example.com" })).await.refused(400, "invalid_url");
+    assert_eq!(app.get(&path).await.expect(200).json, archived.json);
+    app.finish().await;
+}
+
+#[tokio::test]
+async fn another_accounts_campaign_is_answered_like_one_that_does_not_exist() {
+    let app = TestApp::start().await;
+    let theirs = app.post("/v1/campaigns", campaign(json!({ "id": 7 }))).await.expect(201);
+    let rival = app.other_account().await;
+    let foreign = rival.get("/v1/campaigns/7").await.refused(404, "campaign_not_found");
+    let unknown = rival.get("/v1/campaigns/8").await.refused(404, "campaign_not_found");
+    assert_eq!(foreign.without_request_id(), unknown.without_request_id());
+    let foreign = rival.patch("/v1/campaigns/7", json!({ "name": "Mine" })).await.refused(404, "campaign_not_found");
+    let unknown = rival.patch("/v1/campaigns/8", json!({ "name": "Mine" })).await.refused(404, "campaign_not_found");
+    assert_eq!(foreign.without_request_id(), unknown.without_request_id());
+    assert_eq!(app.get("/v1/campaigns/7").await.expect(200).json, theirs.json);
+
+    // The id itself is free to each account.
+    rival.post("/v1/campaigns", campaign(json!({ "id": 7, "name": "Rival's" }))).await.expect(201);
+    let listed = app.get("/v1/campaigns").await.expect(200);
+    assert_eq!(listed["total_results_count"], 2);
+    assert!(!listed.text.contains("Rival"));
+    app.finish().await;
+}
+
+#[tokio::test]
+async fn what_is_no_id_leads_to_no_campaign() {
+    let app = TestApp::start().await;
+    for id in ["abc", "0", "-1", "53345x", "053345", "9223372036854775808", "1e3", "%2053345", "53345%00"] {
+        let answer = app.get(&format!("/v1/campaigns/{id}")).await.expect(404);
+        assert_eq!(answer["applied"], "none", "{id}");
+    }
+    app.finish().await;
+}
+
+#[tokio::test]
+async fn the_list_comes_in_pages_with_its_envelope() {
+    let app = TestApp::start().await;
+    for id in 1..=4 {
+        app.post("/v1/campaigns", campaign(json!({ "id": id, "archived": id == 2 }))).await.expect(201);
+    }
+    let cases = [
+        ("", 0, vec![1, 2, 3, 4, CAMPAIGN]),
+        ("?limit=2", 0, vec![1, 2]),
+        ("?limit=2&offset=3", 3, vec![4, CAMPAIGN]),
+        ("?offset=5", 5, vec![]),
+        ("?offset=1000000000", 1_000_000_000, vec![]),
+        ("?limit=10000&unknown=1", 0, vec![1, 2, 3, 4, CAMPAIGN]),
+    ];
+    for (query, offset, ids) in cases {
+        let page = app.get(&format!("/v1/campaigns{query}")).await.expect(200);
+        let found: Vec<_> = page["results"].as_array().into_iter().flatten().map(|one| &one["id"]).collect();
+        assert_eq!(found, ids, "{query}");
+        assert_eq!(page["this_page_results_count"], ids.len(), "{query}");
+        assert_eq!((&page["total_results_count"], &page["offset"]), (&json!(5), &json!(offset)), "{query}");
+    }
+    app.finish().await;
+}
+
+#[tokio::test]
+async fn a_page_that_cannot_be_is_refused_by_the_name_of_its_parameter() {
+    let app = TestApp::start().await;
+    let cases = [
+        ("limit=0", "limit"),
+        ("limit=-1", "limit"),
+        ("limit=abc", "limit"),
+        ("limit=1e3", "limit"),
+        ("limit=10001", "limit"),
+        ("limit=", "limit"),
+        ("limit=1&limit=2", "limit"),
+        ("offset=9223372036854775808", "offset"),
+        ("offset=-1", "offset"),
+    ];
+    for (query, param) in cases {
+        for path in ["/v1/campaigns", "/v1/coupon_banks"] {
+            let answer = app.get(&format!("{path}?{query}")).await.expect(400);
+            assert_eq!(answer["error"]["param"], param, "{path}?{query}: {}", answer.text);
+        }
+    }
+    app.finish().await;
+}

@@ -1,0 +1,154 @@
+//! A whole service for one story: its own database, a real listener, a clock that stands until it is moved, and an
+//! account with a campaign. A story ends through `finish`.
+
+use std::net::SocketAddr;
+use std::time::Duration;
+
+use axum_server::Handle;
+use goodword::accounts::{self, Alias, NewAccount, keys};
+use goodword::serve::Timeouts;
+use goodword::types::clock::Clock;
+use goodword::types::date::Zone;
+use goodword::types::ids::AccountId;
+use goodword::types::money::Currency;
+use goodword::web::state::{App, Limits};
+use goodword::{db, serve, telemetry};
+use secrecy::ExposeSecret;
+use serde_json::json;
+use sqlx::PgPool;
+use time::OffsetDateTime;
+use time::macros::datetime;
+use tokio::task::JoinHandle;
+
+use super::client::Shop;
+use super::cluster::Database;
+use super::{conservation, template};
+
+/// The campaign that every account of a story has.
+pub const CAMPAIGN: i64 = 53345;
+/// When every story begins.
+pub const BEGINNING: OffsetDateTime = datetime!(2026-08-01 12:00 UTC);
+/// Where the service believes to be reached: links must not come from the request.
+pub const PUBLIC_URL: &str = "https://refer.example.com";
+
+const CONNECTIONS_MAX: u32 = 8;
+
+/// A running service, and `acme`'s way to it.
+pub struct TestApp {
+    /// The account of most stories: alias `acme`, US dollars, in Berlin.
+    shop: Shop,
+    pub account: AccountId,
+    /// For what no request can tell or do.
+    pub pool: PgPool,
+    pub clock: Clock,
+    pub address: SocketAddr,
+    handle: Handle<SocketAddr>,
+    server: Option<JoinHandle<anyhow::Result<()>>>,
+    database: Option<Database>,
+}
+
+impl std::ops::Deref for TestApp {
+    type Target = Shop;
+
+    fn deref(&self) -> &Shop {
+        &self.shop
+    }
+}
+
+impl TestApp {
+    pub async fn start() -> Self {
+        Self::with_limits(Limits::default()).await
+    }
+
+    /// A service with other limits, such as little patience.
+    pub async fn with_limits(limits: Limits) -> Self {
+        let database = Database::create(Some(template::name().await)).await;
+        let pool = db::open_pool(db::with_session_limits(database.options.clone()), CONNECTIONS_MAX);
+        let clock = Clock::manual(BEGINNING);
+        let metrics = telemetry::metrics().expect("metrics");
+        let state = App::new(pool.clone(), clock.clone(), PUBLIC_URL, limits, metrics);
+        let listener = serve::bind(([127, 0, 0, 1], 0).into()).expect("a free port");
+        let address = listener.local_addr().expect("an address");
+        let timeouts = Timeouts {
+            first_head: Duration::from_secs(10),
+            idle: Duration::from_secs(75),
+            shutdown: Duration::from_secs(10),
+        };
+        let handle = Handle::new();
+        let server = tokio::spawn({
+            let handle = handle.clone();
+            async move { serve::serve(&state, listener, timeouts, handle).await }
+        });
+        let (account, shop) = open_account(&pool, address, "acme").await;
+        Self { shop, account, pool, clock, address, handle, server: Some(server), database: Some(database) }
+    }
+
+    /// Another account of the same service, with a campaign of the same id.
+    pub async fn other_account(&self) -> Shop {
+        open_account(&self.pool, self.address, "rival").await.1
+    }
+
+    /// Somebody without credentials.
+    pub fn anonymous(&self) -> Shop {
+        self.shop.calling_as(None)
+    }
+
+    /// One number out of the database, for what no request tells.
+    pub async fn count(&self, sql: &'static str) -> i64 {
+        sqlx::query_scalar(sql).fetch_one(&self.pool).await.expect(sql)
+    }
+
+    /// Ends the story: what must hold of any story's data holds, and the database goes.
+    pub async fn finish(mut self) {
+        let mut faults = conservation::faults(&self.pool).await;
+        faults.extend(conservation::disagreements(&self).await);
+        self.stop().await;
+        assert!(faults.is_empty(), "the story left what must not be:\n{}", faults.join("\n"));
+    }
+
+    /// Ends a story that broke its data on purpose.
+    pub async fn abandon(mut self) {
+        self.stop().await;
+    }
+
+    async fn stop(&mut self) {
+        self.handle.shutdown();
+        if let Some(server) = self.server.take() {
+            server.await.expect("the server does not panic").expect("the server ends well");
+        }
+        self.pool.close().await;
+        if let Some(database) = self.database.take() {
+            database.drop().await;
+        }
+    }
+}
+
+impl Drop for TestApp {
+    fn drop(&mut self) {
+        assert!(self.database.is_none() || std::thread::panicking(), "a story ends with app.finish().await");
+    }
+}
+
+async fn open_account(pool: &PgPool, address: SocketAddr, alias: &str) -> (AccountId, Shop) {
+    let credentials = keys::generate();
+    let new = NewAccount {
+        name: format!("{alias} shop"),
+        alias: Alias::try_from(alias).expect(alias),
+        currency: Currency::try_from("USD").expect("a currency"),
+        zone: Zone::named("Europe/Berlin").expect("a zone"),
+    };
+    let mut conn = pool.acquire().await.expect("the database answers");
+    let account = accounts::store::insert(&mut conn, &new, BEGINNING).await.expect("an account");
+    accounts::store::insert_alias(&mut conn, account, &new.alias).await.expect("an alias that is free");
+    let digest = keys::digest(&credentials.secret_key);
+    accounts::store::insert_key(&mut conn, account, &credentials.access_key, &digest, "tests", BEGINNING)
+        .await
+        .expect("a key");
+    drop(conn);
+    let secret = credentials.secret_key.expose_secret().to_owned();
+    let shop = Shop::new(address, Some((credentials.access_key, secret)));
+    let campaign =
+        json!({ "id": CAMPAIGN, "name": "Spring referrals", "destination_url": "https://shop.example.com/welcome" });
+    shop.post("/v1/campaigns", campaign).await.expect(201);
+    (account, shop)
+}

@@ -1,0 +1,98 @@
+//! What must hold of any story's data at its end, whatever the story was about (reliability.md, 2).
+
+use serde_json::{Value, json};
+use sqlx::PgPool;
+
+use super::client::Shop;
+
+/// Each statement lists what must not be, with words for it.
+const LAWS: [(&str, &str); 6] = [
+    (
+        "a bank whose coupons are not just issued, retired or available (I13)",
+        "select format('bank %s: %s in all, %s issued, %s retired, %s available', bank_id, total, issued, retired, available)
+        from (
+            select s.account_id, s.bank_id, count(*) as total, count(r.id) as issued, count(t.retired_at) as retired,
+                count(*) filter (where r.id is null and t.retired_at is null) as available
+            from coupon_segments s
+            join coupons c on c.account_id = s.account_id and c.segment_id = s.id
+            left join referral_codes r on r.account_id = c.account_id and r.segment_id = c.segment_id and r.position = c.position
+            left join coupon_retirements t
+                on t.account_id = c.account_id and t.segment_id = c.segment_id and t.position = c.position
+            group by s.account_id, s.bank_id
+        ) counted
+        where total <> issued + retired + available",
+    ),
+    (
+        "a segment whose positions are not 0 to its size",
+        "select format('segment %s', s.id)
+        from coupon_segments s
+        left join coupons c on c.account_id = s.account_id and c.segment_id = s.id
+        group by s.account_id, s.id, s.size
+        having count(c.position) <> s.size or min(c.position) <> 0 or max(c.position) <> s.size - 1",
+    ),
+    (
+        "a free coupon behind its segment's cursor: it could never be handed out, so exhausted would be a lie (I6)",
+        "select format('coupon %s', c.code)
+        from coupon_segments s
+        join coupons c on c.account_id = s.account_id and c.segment_id = s.id and c.position < s.next_position
+        where not exists (select from referral_codes r
+                where r.account_id = c.account_id and r.segment_id = c.segment_id and r.position = c.position)
+            and not exists (select from coupon_retirements t
+                where t.account_id = c.account_id and t.segment_id = c.segment_id and t.position = c.position)",
+    ),
+    (
+        "a coupon that is with two people, or that is not there (I1)",
+        "select format('referral codes %s', string_agg(r.code, ', '))
+        from referral_codes r
+        left join coupons c on c.account_id = r.account_id and c.segment_id = r.segment_id and c.position = r.position
+        where r.segment_id is not null
+        group by r.account_id, r.segment_id, r.position
+        having count(*) > 1 or count(c.code) <> 1",
+    ),
+    (
+        "an attributed purchase without its one conversion, or a conversion without its attributed purchase",
+        "select format('purchase %s, order %s', p.id, p.order_id)
+        from purchases p
+        left join conversions c on c.account_id = p.account_id and c.purchase_id = p.id
+        group by p.account_id, p.id, p.order_id, p.attributed_via, p.attributed_referral_code_id
+        having count(c.id) <> (case when p.attributed_via is null then 0 else 1 end)
+            or bool_or(c.referral_code_id <> p.attributed_referral_code_id)",
+    ),
+    (
+        "a session left inside a transaction (I17)",
+        "select format('pid %s: %s', pid, query) from pg_stat_activity
+        where datname = current_database() and starts_with(state, 'idle in transaction')",
+    ),
+];
+
+/// What in the database must not be.
+pub async fn faults(pool: &PgPool) -> Vec<String> {
+    let mut faults = Vec::new();
+    for (law, sql) in LAWS {
+        let broken: Vec<String> = sqlx::query_scalar(sql).fetch_all(pool).await.expect(law);
+        faults.extend(broken.into_iter().map(|what| format!("{law}: {what}")));
+    }
+    faults
+}
+
+/// Banks of which the service counts other coupons than it lists, one status at a time.
+pub async fn disagreements(shop: &Shop) -> Vec<String> {
+    let mut faults = Vec::new();
+    let banks = shop.get("/v1/coupon_banks?limit=10000").await.expect(200);
+    for bank in banks["results"].as_array().into_iter().flatten() {
+        let mut sum = 0;
+        for status in ["issued", "retired", "available"] {
+            let path = format!("/v1/coupon_banks/{}/coupons?status={status}&limit=1", bank["id"]);
+            let listed = &shop.get(&path).await.expect(200)["total_results_count"];
+            sum += listed.as_i64().unwrap_or_default();
+            faults.extend(differs(bank, status, listed));
+        }
+        faults.extend(differs(bank, "total", &json!(sum)));
+    }
+    faults
+}
+
+fn differs(bank: &Value, what: &str, listed: &Value) -> Option<String> {
+    let counted = &bank["counts"][what];
+    (counted != listed).then(|| format!("bank {} counts {counted} {what} and lists {listed}", bank["id"]))
+}

@@ -1,0 +1,11 @@
+//! What stories are told with: a cluster a run, a database and a service each, a client that knows the contract.
+
+pub mod app;
+pub mod client;
+pub mod cluster;
+pub mod conservation;
+pub mod contract;
+pub mod proxy;
+pub mod snapshot;
+pub mod template;
+pub mod words;

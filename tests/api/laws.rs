@@ -1,0 +1,102 @@
+//! The harness's own checks are shown bugs, for a checker that never saw one proves nothing.
+
+use reqwest::Method;
+use reqwest::header::HeaderMap;
+use serde_json::{Value, json};
+use sqlx::{AssertSqlSafe, Executor};
+
+use crate::harness::app::TestApp;
+use crate::harness::client::Answer;
+use crate::harness::conservation;
+use crate::harness::contract::contract;
+
+#[tokio::test]
+async fn every_law_of_conservation_sees_the_bug_that_breaks_it() {
+    // What is done to the data of a story that went well, and the law that must speak up.
+    let bugs = [
+        (
+            "insert into coupon_retirements (account_id, segment_id, position, retired_at)
+            select account_id, segment_id, position, now() from referral_codes",
+            "a bank whose coupons",
+        ),
+        ("delete from coupons where code = 'A3'", "a segment whose positions"),
+        ("update coupon_segments set next_position = size", "a free coupon behind"),
+        (
+            "alter table referral_codes drop constraint referral_codes_position_fkey;
+            update referral_codes set position = 77",
+            "a coupon that is with two people",
+        ),
+        (
+            "alter table referral_codes drop constraint referral_codes_segment_id_position_key;
+            insert into referral_codes (account_id, code, code_key, campaign_id, customer_id, segment_id, position, coupon_issued_at, created_at)
+            select r.account_id, 'x', 'x', r.campaign_id, p.id, r.segment_id, r.position, now(), now()
+            from referral_codes r join customers p on p.account_id = r.account_id and p.id <> r.customer_id",
+            "a coupon that is with two people",
+        ),
+        ("delete from conversions", "an attributed purchase without"),
+        ("update purchases set attributed_via = null, attributed_referral_code_id = null, reason = 'no_code'", "an attributed purchase without"),
+    ];
+    for (bug, law) in bugs {
+        let app = TestApp::start().await;
+        let bank = app.bank(&["A1", "A2", "A3"]).await;
+        let issued = app.advocate("C1").code("A1").await.expect(201);
+        let friend = app.order("281").code("A1").with("customer.id", "C2").await.expect(201);
+        assert_eq!((&issued["coupon_bank"]["id"], &friend["reason"]), (&json!(bank.id), &Value::Null));
+        assert_eq!(conservation::faults(&app.pool).await, Vec::<String>::new());
+
+        app.pool.execute(AssertSqlSafe(bug)).await.expect(bug);
+        let faults = conservation::faults(&app.pool).await;
+        assert!(faults.iter().any(|fault| fault.starts_with(law)), "{bug}\nwent unseen: {faults:?}");
+        app.abandon().await;
+    }
+}
+
+#[tokio::test]
+async fn a_session_left_inside_a_transaction_is_seen() {
+    let app = TestApp::start().await;
+    let mut left = app.pool.acquire().await.expect("a connection");
+    left.execute("begin").await.expect("a transaction");
+    let faults = conservation::faults(&app.pool).await;
+    assert!(faults.iter().any(|fault| fault.starts_with("a session left")), "{faults:?}");
+    left.execute("rollback").await.expect("its end");
+    drop(left);
+    app.finish().await;
+}
+
+#[test]
+fn an_answer_that_the_contract_does_not_allow_is_seen() {
+    let health = json!({ "status": "ok" });
+    let refusal = json!({ "message": "m", "error": { "code": "not_found", "param": null }, "applied": "none", "request_id": "req_1" });
+    let json_type = ("content-type", "application/json");
+    let no_store = ("cache-control", "no-store");
+    // Method, path, status, headers, body, and a word of the complaint; none if the answer is right.
+    type Case<'a> = (&'a str, &'a str, u16, &'a [(&'static str, &'static str)], &'a Value, &'a str);
+    let cases: [Case<'_>; 13] = [
+        ("GET", "/healthz", 200, &[json_type], &health, ""),
+        ("GET", "/healthz", 200, &[], &health, "no Content-Type"),
+        ("GET", "/healthz", 200, &[("content-type", "text/plain")], &health, "does not document text/plain"),
+        ("GET", "/healthz", 200, &[json_type], &json!({}), "required"),
+        ("GET", "/healthz", 418, &[json_type], &refusal, "does not document status 418"),
+        ("GET", "/no/such/thing", 200, &[json_type], &health, "must be 404"),
+        ("GET", "/no/such/thing", 404, &[json_type], &refusal, ""),
+        ("PUT", "/healthz", 405, &[json_type, ("allow", "GET")], &refusal, "Allow names"),
+        ("PUT", "/healthz", 405, &[json_type, ("allow", "GET,HEAD")], &refusal, ""),
+        ("PUT", "/healthz", 200, &[json_type], &health, "must be 405"),
+        ("GET", "/purchases/7", 404, &[json_type], &refusal, "no Cache-Control"),
+        ("GET", "/purchases/7", 404, &[json_type, no_store], &refusal, ""),
+        ("GET", "/purchases/7", 404, &[json_type, no_store], &json!({ "message": "m" }), "required"),
+    ];
+    for (method, path, status, headers, body, complaint) in cases {
+        let mut answer = Answer::new(status, HeaderMap::new(), body.to_string());
+        answer.headers.insert("x-request-id", "req_1".parse().expect("a value"));
+        for (name, value) in headers {
+            answer.headers.insert(*name, value.parse().expect("a value"));
+        }
+        let method: Method = method.parse().expect("a method");
+        let said = contract().check(&method, path, &answer).err().unwrap_or_default();
+        assert_eq!(said.is_empty(), complaint.is_empty(), "{method} {path} {status} {body}: {said}");
+        assert!(said.contains(complaint), "{method} {path} {status} {body}: {said}");
+    }
+    let nameless = Answer::new(200, HeaderMap::new(), health.to_string());
+    assert!(contract().check(&Method::GET, "/healthz", &nameless).is_err(), "an answer without an id");
+}

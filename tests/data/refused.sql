@@ -1,0 +1,251 @@
+--- One statement a line, under the name of the constraint that must refuse it. The data is that of tests/data/migrations.
+
+-- accounts_name_check
+update accounts set name = ''
+update accounts set name = repeat('x', 256)
+
+-- accounts_currency_check
+update accounts set currency = 'usd'
+update accounts set currency = 'EURO'
+
+-- accounts_time_zone_check
+update accounts set time_zone = ''
+update accounts set time_zone = repeat('x', 65)
+
+-- accounts_created_at_check
+update accounts set created_at = 'infinity'
+update accounts set created_at = '-infinity'
+
+-- account_aliases_alias_check
+update account_aliases set alias = 'Acme' where account_id = 1
+update account_aliases set alias = '-a' where account_id = 1
+update account_aliases set alias = 'a/b' where account_id = 1
+update account_aliases set alias = repeat('x', 64) where account_id = 1
+
+-- account_aliases_account_id_key
+insert into account_aliases (alias, account_id) values ('second', 1)
+
+-- api_keys_access_key_check
+update api_keys set access_key = 'short' where account_id = 1
+update api_keys set access_key = repeat('x', 65) where account_id = 1
+
+-- api_keys_secret_sha256_check
+update api_keys set secret_sha256 = 'plain'
+
+-- api_keys_name_check
+update api_keys set name = repeat('x', 256)
+
+-- api_keys_created_at_check
+update api_keys set created_at = 'infinity'
+update api_keys set created_at = '-infinity'
+
+-- api_keys_revoked_at_check
+update api_keys set revoked_at = 'infinity'
+update api_keys set revoked_at = '-infinity'
+
+-- campaigns_id_check
+insert into campaigns (account_id, id, name, destination_url, created_at) values (1, 0, 'x', 'x', now())
+insert into campaigns (account_id, id, name, destination_url, created_at) values (1, 9007199254740992, 'x', 'x', now())
+
+-- campaigns_name_check
+update campaigns set name = ''
+update campaigns set name = repeat('x', 256)
+
+-- campaigns_destination_url_check
+update campaigns set destination_url = ''
+update campaigns set destination_url = repeat('x', 2001)
+
+-- campaigns_created_at_check
+update campaigns set created_at = 'infinity'
+update campaigns set created_at = '-infinity'
+
+-- customers_external_id_check
+update customers set external_id = '' where account_id = 1 and id = 1
+update customers set external_id = repeat('x', 65) where account_id = 1 and id = 1
+
+-- customers_email_check
+update customers set email = 'xx' where account_id = 1 and id = 1
+update customers set email = repeat('x', 321) where account_id = 1 and id = 1
+
+-- customers_email_key_check
+update customers set email_key = 'xx' where account_id = 1 and id = 1
+update customers set email_key = repeat('x', 321) where account_id = 1 and id = 1
+
+-- customers_first_name_check
+update customers set first_name = repeat('x', 256)
+
+-- customers_last_name_check
+update customers set last_name = repeat('x', 256)
+
+-- customers_created_at_check
+update customers set created_at = 'infinity'
+update customers set created_at = '-infinity'
+
+-- customers_external_id_key
+update customers set external_id = 'C9912' where account_id = 1 and id = 1
+
+-- customers_email_key_key
+update customers set email_key = 'friend@example.mil' where account_id = 1 and id = 1
+
+-- customers_identity_check
+update customers set external_id = null where account_id = 1 and id = 2
+insert into customers (account_id, created_at) values (1, now())
+
+-- customers_email_email_key_check
+update customers set email = null where account_id = 1 and id = 1
+update customers set email_key = null where account_id = 1 and id = 1
+
+-- coupon_banks_id_check
+insert into coupon_banks (account_id, id, name, created_at) values (1, 0, 'x', now())
+insert into coupon_banks (account_id, id, name, created_at) values (1, 9007199254740992, 'x', now())
+
+-- coupon_banks_name_check
+update coupon_banks set name = ''
+update coupon_banks set name = repeat('x', 256)
+
+-- coupon_banks_created_at_check
+update coupon_banks set created_at = 'infinity'
+update coupon_banks set created_at = '-infinity'
+
+-- coupon_segments_size_check
+insert into coupon_segments (account_id, bank_id, size, created_at) values (1, 9900, 0, now())
+
+-- coupon_segments_next_position_check
+update coupon_segments set next_position = size + 1
+update coupon_segments set next_position = -1
+
+-- coupon_segments_created_at_check
+update coupon_segments set created_at = 'infinity'
+update coupon_segments set created_at = '-infinity'
+
+-- coupons_position_check
+insert into coupons (account_id, segment_id, position, code, code_key) values (1, 1, -1, 'x', 'x')
+
+-- coupons_code_check
+insert into coupons (account_id, segment_id, position, code, code_key) values (1, 1, 3, '', 'x')
+insert into coupons (account_id, segment_id, position, code, code_key) values (1, 1, 3, repeat('x', 65), 'x')
+
+-- coupons_code_key_check
+insert into coupons (account_id, segment_id, position, code, code_key) values (1, 1, 3, 'x', '')
+insert into coupons (account_id, segment_id, position, code, code_key) values (1, 1, 3, 'x', repeat('x', 65))
+
+-- coupons_code_key_key
+insert into coupons (account_id, segment_id, position, code, code_key) values (1, 1, 3, 'CLOONEY1', 'clooney1')
+insert into coupons (account_id, segment_id, position, code, code_key) values (1, 2, 1, 'Clooney1', 'clooney1')
+
+-- coupons_pin_check
+update coupons set pin = ''
+update coupons set pin = repeat('x', 256)
+
+-- coupon_retirements_retired_at_check
+update coupon_retirements set retired_at = 'infinity'
+update coupon_retirements set retired_at = '-infinity'
+
+-- referral_codes_code_check
+update referral_codes set code = ''
+update referral_codes set code = repeat('x', 65)
+
+-- referral_codes_code_key_check
+update referral_codes set code_key = '' where account_id = 1 and id = 1
+update referral_codes set code_key = repeat('x', 65) where account_id = 1 and id = 1
+
+-- referral_codes_created_at_check
+update referral_codes set created_at = 'infinity'
+update referral_codes set created_at = '-infinity'
+
+-- referral_codes_coupon_issued_at_check
+update referral_codes set coupon_issued_at = 'infinity' where segment_id is not null
+update referral_codes set coupon_issued_at = '-infinity' where segment_id is not null
+
+-- referral_codes_code_key_key
+update referral_codes set code_key = '7kq2m9xt' where account_id = 1 and id = 2
+
+-- referral_codes_campaign_id_customer_id_key
+insert into referral_codes (account_id, code, code_key, campaign_id, customer_id, created_at) values (1, 'x', 'x', 53345, 1, now())
+
+-- referral_codes_segment_id_position_key
+update referral_codes set segment_id = 1, position = 0, coupon_issued_at = now() where account_id = 1 and id = 2
+
+-- referral_codes_coupon_check
+update referral_codes set segment_id = 1 where account_id = 1 and id = 2
+update referral_codes set position = 1 where account_id = 1 and id = 2
+update referral_codes set coupon_issued_at = now() where account_id = 1 and id = 2
+update referral_codes set coupon_issued_at = null where account_id = 1 and id = 1
+
+-- purchases_source_check
+update purchases set source = repeat('x', 65)
+
+-- purchases_order_id_check
+update purchases set order_id = '' where account_id = 1 and id = 1
+update purchases set order_id = repeat('x', 65) where account_id = 1 and id = 1
+
+-- purchases_amount_check
+update purchases set amount = 'NaN'
+update purchases set amount = -0.01
+update purchases set amount = 100000000000
+update purchases set amount = 'infinity'
+
+-- purchases_currency_check
+update purchases set currency = 'usd'
+update purchases set currency = ''
+
+-- purchases_email_check
+update purchases set email = 'xx'
+update purchases set email = repeat('x', 321)
+
+-- purchases_ordered_at_check
+update purchases set ordered_at = 'infinity'
+update purchases set ordered_at = '-infinity'
+
+-- purchases_customer_external_id_check
+update purchases set customer_external_id = ''
+update purchases set customer_external_id = repeat('x', 65)
+
+-- purchases_customer_email_check
+update purchases set customer_email = 'xx'
+update purchases set customer_email = repeat('x', 321)
+
+-- purchases_customer_first_name_check
+update purchases set customer_first_name = repeat('x', 256)
+
+-- purchases_customer_last_name_check
+update purchases set customer_last_name = repeat('x', 256)
+
+-- purchases_ip_address_check
+update purchases set ip_address = repeat('x', 46)
+
+-- purchases_coupon_code_check
+update purchases set coupon_code = repeat('x', 256)
+
+-- purchases_referral_code_check
+update purchases set referral_code = repeat('x', 256)
+
+-- purchases_attributed_via_check
+update purchases set attributed_via = 'guess' where account_id = 1 and id = 1
+
+-- purchases_reason_check
+update purchases set reason = '' where reason is not null
+update purchases set reason = repeat('x', 65) where reason is not null
+
+-- purchases_created_at_check
+update purchases set created_at = 'infinity'
+update purchases set created_at = '-infinity'
+
+-- purchases_source_order_id_key
+update purchases set source = '' where account_id = 1 and id = 2
+
+-- purchases_attribution_check
+update purchases set reason = 'no_code' where account_id = 1 and id = 1
+update purchases set attributed_via = null where account_id = 1 and id = 1
+update purchases set attributed_referral_code_id = null where account_id = 1 and id = 1
+update purchases set reason = null where account_id = 1 and id = 2
+
+-- conversions_status_check
+update conversions set status = 'paid'
+
+-- conversions_purchase_id_key
+insert into conversions (account_id, purchase_id, campaign_id, referral_code_id, status, same_email, fuzzy_email, same_customer, same_shopper, created_at) select account_id, purchase_id, campaign_id, referral_code_id, status, same_email, fuzzy_email, same_customer, same_shopper, created_at from conversions
+
+-- conversions_created_at_check
+update conversions set created_at = 'infinity'
+update conversions set created_at = '-infinity'
