@@ -13,9 +13,11 @@ const DURATION_BUCKETS: [f64; 14] =
 
 /// Starts logging to standard error. `RUST_LOG` chooses what; `default_filter` holds when it is not set.
 pub fn start_logging(as_json: bool, default_filter: &str) {
-    // PostgreSQL's notices ("already exists, skipping") are no news at every start.
-    let filter = EnvFilter::try_from_default_env()
-        .unwrap_or_else(|_| EnvFilter::new(format!("{default_filter},sqlx::postgres::notice=warn,sqlx::query=error")));
+    // PostgreSQL's notices ("already exists, skipping") are no news at every start, and each connection that a crash
+    // broke is no news after the first.
+    let filter = EnvFilter::try_from_default_env().unwrap_or_else(|_| {
+        EnvFilter::new(format!("{default_filter},sqlx::postgres::notice=warn,sqlx::query=error,sqlx_core::pool=error"))
+    });
     let builder = tracing_subscriber::fmt().with_env_filter(filter).with_writer(std::io::stderr);
     let is_seen = std::io::stderr().is_terminal() && std::env::var_os("NO_COLOR").is_none_or(|value| value.is_empty());
     // When the terminal is gone, so is whoever would read that writing failed.

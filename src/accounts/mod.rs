@@ -15,7 +15,7 @@ use crate::types::money::Currency;
 use crate::types::text::Name;
 
 /// First segments of our own addresses, which an account's links may not begin with.
-const RESERVED_ALIASES: [&str; 24] = [
+const RESERVED_ALIASES: [&str; 23] = [
     "account",
     "accounts",
     "admin",
@@ -24,7 +24,6 @@ const RESERVED_ALIASES: [&str; 24] = [
     "campaigns",
     "console",
     "conversions",
-    "coupon_banks",
     "customers",
     "docs",
     "events",

@@ -50,7 +50,7 @@ pub async fn list(
 ) -> Result<Json<PageOut<CampaignOut>>, ApiError> {
     let page = params.read(read_page)?;
     let mut conn = app.pool.acquire().await?;
-    let campaigns = store::list(&mut conn, caller.account.id, page).await?;
+    let campaigns = super::list(&mut conn, caller.account.id, page).await?;
     Ok(Json(campaigns.map(CampaignOut::from).into()))
 }
 

@@ -8,6 +8,7 @@ use time::OffsetDateTime;
 
 use crate::db::Fault;
 use crate::types::ids::{AccountId, CampaignId};
+use crate::types::page::{Page, PageRequest};
 use crate::types::text::Name;
 use crate::types::url::WebUrl;
 
@@ -58,4 +59,11 @@ pub async fn create(
         }
     }
     Ok(None)
+}
+
+/// A page of an account's campaigns, by id.
+pub async fn list(conn: &mut PgConnection, account: AccountId, page: PageRequest) -> sqlx::Result<Page<Campaign>> {
+    let total = store::count_all(conn, account).await?;
+    let rows = if page.offset < total { store::list(conn, account, page).await? } else { Vec::new() };
+    Ok(Page { total, offset: page.offset, rows })
 }

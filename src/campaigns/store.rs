@@ -5,7 +5,7 @@ use time::OffsetDateTime;
 
 use super::{Campaign, CampaignChange, NewCampaign};
 use crate::types::ids::{AccountId, CampaignId};
-use crate::types::page::{Page, PageRequest};
+use crate::types::page::PageRequest;
 use crate::types::text::Name;
 use crate::types::url::WebUrl;
 
@@ -75,8 +75,8 @@ pub async fn find_all(
 }
 
 /// Lists an account's campaigns by id.
-pub async fn list(conn: &mut PgConnection, account: AccountId, page: PageRequest) -> sqlx::Result<Page<Campaign>> {
-    let rows = sqlx::query_as!(
+pub async fn list(conn: &mut PgConnection, account: AccountId, page: PageRequest) -> sqlx::Result<Vec<Campaign>> {
+    sqlx::query_as!(
         Campaign,
         r#"select account_id, id, name, destination_url, archived, created_at from campaigns
         where account_id = $1
@@ -86,10 +86,13 @@ pub async fn list(conn: &mut PgConnection, account: AccountId, page: PageRequest
         page.limit,
         page.offset
     )
-    .fetch_all(&mut *conn)
-    .await?;
-    let total = sqlx::query_scalar!(r#"select count(*) as "count!" from campaigns where account_id = $1"#, account.0)
+    .fetch_all(conn)
+    .await
+}
+
+/// Counts an account's campaigns.
+pub async fn count_all(conn: &mut PgConnection, account: AccountId) -> sqlx::Result<i64> {
+    sqlx::query_scalar!(r#"select count(*) as "count!" from campaigns where account_id = $1"#, account.0)
         .fetch_one(conn)
-        .await?;
-    Ok(Page { total, offset: page.offset, rows })
+        .await
 }

@@ -108,7 +108,7 @@ async fn list(database: &Database, account: AccountId) -> Result<Vec<BankLine>, 
     let mut lines = Vec::new();
     loop {
         let offset = i64::try_from(lines.len()).unwrap_or(i64::MAX);
-        let page = store::list(&mut conn, account, PageRequest { limit: LIMIT_MAX, offset }).await?;
+        let page = coupon_banks::list(&mut conn, account, PageRequest { limit: LIMIT_MAX, offset }).await?;
         if page.rows.is_empty() {
             return Ok(lines);
         }

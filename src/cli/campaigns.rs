@@ -7,7 +7,7 @@ use super::accounts::{AccountChoice, title};
 use super::database::{Database, with};
 use super::exit::Failure;
 use super::output::{self, Line, OutputArgs, moment};
-use crate::campaigns::{self, Campaign, NewCampaign, store};
+use crate::campaigns::{self, Campaign, NewCampaign};
 use crate::config::DatabaseArgs;
 use crate::db;
 use crate::types::clock::Clock;
@@ -127,7 +127,7 @@ async fn list(database: &Database, account: AccountId) -> Result<Vec<CampaignLin
     let mut lines = Vec::new();
     loop {
         let offset = i64::try_from(lines.len()).unwrap_or(i64::MAX);
-        let page = store::list(&mut conn, account, PageRequest { limit: LIMIT_MAX, offset }).await?;
+        let page = campaigns::list(&mut conn, account, PageRequest { limit: LIMIT_MAX, offset }).await?;
         if page.rows.is_empty() {
             return Ok(lines);
         }

@@ -49,7 +49,7 @@ pub async fn claim(conn: &mut PgConnection, wants: &[(AccountId, Want)]) -> sqlx
         claimed.push(match (named, want) {
             (Some(done), _) => done,
             (None, Want::AnyOf(bank)) => match draws.get_mut(&(*account, *bank)) {
-                Some(draw) => draw_one(conn, *account, draw).await?,
+                Some(draw) => draw_one(conn, *account, *bank, draw).await?,
                 None => Err(ClaimRefusal::Exhausted),
             },
             (None, Want::This(_)) => Err(ClaimRefusal::Taken),
@@ -148,11 +148,18 @@ async fn look_ahead(conn: &mut PgConnection, draws: &mut Draws, wants: &[(Accoun
     Ok(())
 }
 
-async fn draw_one(conn: &mut PgConnection, account: AccountId, draw: &mut Draw) -> sqlx::Result<Claimed> {
+async fn draw_one(
+    conn: &mut PgConnection,
+    account: AccountId,
+    bank: CouponBankId,
+    draw: &mut Draw,
+) -> sqlx::Result<Claimed> {
     let mut length = LOOK_AHEAD;
     loop {
-        let index = match draw.draw(&mut rand::rng()) {
+        let step = draw.draw(&mut rand::rng());
+        let index = match step {
             Step::Drawn(place) => return Ok(Ok(place)),
+            Step::Exhausted if find_top_up(conn, account, bank, draw).await? => continue,
             Step::Exhausted => return Ok(Err(ClaimRefusal::Exhausted)),
             Step::Look(index) => index,
         };
@@ -163,6 +170,23 @@ async fn draw_one(conn: &mut PgConnection, account: AccountId, draw: &mut Draw) 
         let taken = store::find_taken(conn, std::slice::from_ref(&window)).await?;
         walk.learn(window.until, taken.iter().map(|gone| gone.position));
     }
+}
+
+/// Adds segments that were loaded while we waited for the others' locks. Gives whether there were any.
+async fn find_top_up(
+    conn: &mut PgConnection,
+    account: AccountId,
+    bank: CouponBankId,
+    draw: &mut Draw,
+) -> sqlx::Result<bool> {
+    let segments = store::lock_segments(conn, &[(account, Want::AnyOf(bank))]).await?;
+    let before = draw.walks.len();
+    for segment in segments {
+        if draw.walks.iter().all(|walk| walk.segment_id != segment.id) {
+            draw.walks.push(Walk::new(segment.id, segment.size, segment.next_position));
+        }
+    }
+    Ok(draw.walks.len() > before)
 }
 
 fn moved(draws: &Draws) -> Vec<(AccountId, CouponPlace)> {

@@ -6,6 +6,7 @@ use time::format_description::well_known::Rfc3339;
 use tokio::sync::mpsc;
 
 use super::{CouponStatus, ListedCoupon, store};
+use crate::types::codes::FORMULA_STARTS;
 use crate::types::ids::{AccountId, CouponBankId, CouponPlace, SegmentId};
 use crate::types::page::{Page, PageRequest};
 
@@ -49,7 +50,7 @@ pub async fn list(
             Some(CouponStatus::Retired) => counts.retired,
         }
     });
-    let rows = store::list_coupons(conn, selection, FIRST, page).await?;
+    let rows = if page.offset < total { store::list_coupons(conn, selection, FIRST, page).await? } else { Vec::new() };
     Ok(Page { total, offset: page.offset, rows: rows.into_iter().map(|(_, coupon)| coupon).collect() })
 }
 
@@ -118,7 +119,8 @@ fn csv_of(
 
 /// A cell that no spreadsheet takes for a formula.
 fn guarded(cell: &str) -> String {
-    if cell.starts_with(['=', '+', '-', '@', '\t', '\r']) { format!("'{cell}") } else { cell.to_owned() }
+    let is_formula = cell.starts_with(FORMULA_STARTS) || cell.starts_with(['\t', '\r', '\n']);
+    if is_formula { format!("'{cell}") } else { cell.to_owned() }
 }
 
 #[cfg(test)]
@@ -127,7 +129,7 @@ mod tests {
 
     #[test]
     fn formulas_are_guarded() {
-        for formula in ["=1+1", "+1", "-1", "@SUM(A1)", "\t=1"] {
+        for formula in ["=1+1", "+1", "-1", "@SUM(A1)", "\t=1", "\n=1", "＝1"] {
             assert_eq!(guarded(formula), format!("'{formula}"));
         }
         assert_eq!(guarded("Clooney1"), "Clooney1");

@@ -53,7 +53,7 @@ pub async fn list(
 ) -> Result<Json<PageOut<CouponBankOut>>, ApiError> {
     let page = params.read(read_page)?;
     let mut conn = app.pool.acquire().await?;
-    let banks = store::list(&mut conn, caller.account.id, page).await?;
+    let banks = super::list(&mut conn, caller.account.id, page).await?;
     let ids: Vec<_> = banks.rows.iter().map(|bank| bank.id).collect();
     let counts = store::count(&mut conn, caller.account.id, &ids).await?;
     let counts_of =
@@ -90,15 +90,15 @@ fn id_taken(id: Option<CouponBankId>) -> ApiError {
 
 /// `GET /v1/coupon_banks/{id}`
 pub async fn find(State(app): State<App>, caller: Caller, path: PathTexts) -> Result<Json<CouponBankOut>, ApiError> {
-    let (bank, counts) = find_with_counts(&app, caller.account.id, bank_id(&path)?).await?;
-    Ok(Json(CouponBankOut::new(bank, counts)))
+    let bank = find_bank(&app, caller.account.id, bank_id(&path)?).await?;
+    let mut conn = app.pool.acquire().await?;
+    let counted = store::count(&mut conn, caller.account.id, &[bank.id]).await?;
+    Ok(Json(CouponBankOut::new(bank, counted.first().map(store::BankCounts::counts).unwrap_or_default())))
 }
 
-async fn find_with_counts(app: &App, account: AccountId, id: CouponBankId) -> Result<(CouponBank, Counts), ApiError> {
+async fn find_bank(app: &App, account: AccountId, id: CouponBankId) -> Result<CouponBank, ApiError> {
     let mut conn = app.pool.acquire().await?;
-    let bank = store::find_all(&mut conn, &[account], &[id]).await?.into_iter().next().ok_or_else(not_found)?;
-    let counted = store::count(&mut conn, account, &[id]).await?;
-    Ok((bank, counted.first().map(store::BankCounts::counts).unwrap_or_default()))
+    store::find_all(&mut conn, &[account], &[id]).await?.into_iter().next().ok_or_else(not_found)
 }
 
 fn bank_id(path: &PathTexts) -> Result<CouponBankId, ApiError> {
@@ -144,7 +144,7 @@ pub async fn list_coupons(
 ) -> Result<Response, ApiError> {
     let (page, status, format) =
         params.read(|fields| Some((read_page(fields)?, read_status(fields), read_format(fields))))?;
-    let (bank, _) = find_with_counts(&app, caller.account.id, bank_id(&path)?).await?;
+    let bank = find_bank(&app, caller.account.id, bank_id(&path)?).await?;
     let selection = Selection { account_id: caller.account.id, bank_id: bank.id, status };
     if format.unwrap_or_else(|| accepts_csv(&headers)) {
         return Ok(csv_response(&app, selection));
@@ -227,11 +227,13 @@ pub async fn load(
     let strict = params.read(|fields| Some(fields.flag("strict").unwrap_or(false)))?;
     let bank = bank_id(&path)?;
     let load = Load { account_id: caller.account.id, bank_id: bank, format, strict, now: app.clock.now() };
-    let reader = BodyReader::new(request.into_body(), app.limits.upload_bytes_max, app.limits.upload_timeout);
+    let Ok(_place) = app.uploads_in_flight.try_acquire() else {
+        return Err(ApiError::new(Code::Overloaded, "too many files at once; nothing was loaded, send it again"));
+    };
+    let reader = BodyReader::new(request.into_body(), app.limits);
     let report = import::load(&app.pool, load, reader).await?;
-    let (bank, counts) = find_with_counts(&app, caller.account.id, bank).await?;
     let answer = LoadOut {
-        coupon_bank: BankName { id: bank.id, name: bank.name },
+        coupon_bank: BankName { id: report.bank.id, name: report.bank.name },
         loaded: report.loaded,
         refused: report.refused,
         refused_by_reason: report.refused_by_reason,
@@ -239,7 +241,7 @@ pub async fn load(
         header_skipped: report.summary.header_skipped,
         encoding: report.summary.encoding,
         warnings: report.warnings,
-        counts,
+        counts: report.counts,
     };
     Ok(Json(answer).into_response())
 }
@@ -271,6 +273,10 @@ impl From<LoadError> for ApiError {
             }
             LoadError::RefusedRows(report) => refused_rows(&report),
             LoadError::Read(error) => crate::web::upload::refusal(&error),
+            LoadError::Spool(error) => {
+                let message = "the server has no room for the file; nothing was loaded, send it again later";
+                Self::new(Code::Unavailable, message).caused_by(error)
+            }
             LoadError::Database(fault) => fault.into(),
         }
     }

@@ -1,25 +1,23 @@
-//! Loading a file into a bank: one transaction, flat memory, all that is refused reported by line.
+//! Loading a file into a bank: read to its end first, then one short transaction; flat memory, all that is refused
+//! reported by line.
 //!
-//! Rows stream into a staging table; duplicates are found there, and what remains becomes a segment whose order is
-//! drawn by PostgreSQL's cryptographic generator. Loads of one account wait for each other, so what they find stays true.
+//! A slow sender must hold neither a connection nor a transaction, so rows are spooled to a temporary file while they
+//! arrive. Duplicates are found in a staging table, and what remains becomes a segment.
 
 use std::collections::BTreeMap;
-use std::io::Read;
+use std::fs::File;
+use std::io::{self, BufWriter, Read, Seek};
 
-use bytes::Bytes;
 use sqlx::{PgConnection, PgPool};
 use time::OffsetDateTime;
-use tokio::sync::mpsc;
 
-use super::upload::{self, FileFault, Format, ReadError, RefusalReason, Refused, Row, SinkClosed, Summary};
-use super::{guessable, store};
+use super::upload::{self, FileFault, Format, ReadError, Refused, Row, SinkClosed, Summary};
+use super::{Counts, CouponBank, guessable, staging, store};
 use crate::db::{self, Fault};
 use crate::types::ids::{AccountId, CouponBankId};
 
 /// Refused rows that a report lists; the others are only counted.
 const REFUSALS_LISTED_MAX: i64 = 1_000;
-/// Size of the pieces that go to the staging table, in bytes.
-const PIECE_BYTES: usize = 64 * 1024;
 
 /// A file that is to be loaded.
 #[derive(Clone, Copy, Debug)]
@@ -35,6 +33,9 @@ pub struct Load {
 /// What a load came to.
 #[derive(Clone, Debug)]
 pub struct Report {
+    pub bank: CouponBank,
+    /// What the bank holds now.
+    pub counts: Counts,
     pub loaded: i64,
     pub refused: i64,
     pub refused_by_reason: BTreeMap<String, i64>,
@@ -67,7 +68,10 @@ pub enum LoadError {
     RefusedRows(Box<Report>),
     /// The file did not arrive whole.
     #[error("the file could not be read to its end: {0}")]
-    Read(std::io::Error),
+    Read(io::Error),
+    /// The temporary file could not be written.
+    #[error("the file could not be set aside while it arrived: {0}")]
+    Spool(io::Error),
     #[error(transparent)]
     Database(#[from] Fault),
 }
@@ -80,199 +84,103 @@ impl From<sqlx::Error> for LoadError {
 
 /// Loads what `input` holds into a bank. On any error nothing is loaded.
 pub async fn load<R: Read + Send + 'static>(pool: &PgPool, load: Load, input: R) -> Result<Report, LoadError> {
-    let report = db::transact(pool, move |conn| Box::pin(run(conn, load, input))).await?;
+    let bank = {
+        let mut conn = pool.acquire().await?;
+        store::find_all(&mut conn, &[load.account_id], &[load.bank_id]).await?.into_iter().next()
+    };
+    let bank = bank.ok_or(LoadError::BankNotFound)?;
+    let spooling = tokio::task::spawn_blocking(move || spool(input, load.format));
+    let (spooled, summary) = spooling.await.map_err(|lost| LoadError::Spool(io::Error::other(lost)))??;
+    let report = db::transact(pool, move |conn| Box::pin(store_spooled(conn, load, bank, spooled, summary))).await?;
     metrics::counter!("goodword_coupons_loaded_total").increment(report.loaded.unsigned_abs());
     Ok(report)
 }
 
-async fn run<R: Read + Send + 'static>(conn: &mut PgConnection, load: Load, input: R) -> Result<Report, LoadError> {
-    if store::find_all(conn, &[load.account_id], &[load.bank_id]).await?.is_empty() {
-        return Err(LoadError::BankNotFound);
+/// Reads and checks the whole file, row by row, into a temporary one that has no name and goes with its handle.
+fn spool(input: impl Read, format: Format) -> Result<(File, Summary), LoadError> {
+    let file = tempfile::tempfile().map_err(LoadError::Spool)?;
+    let mut writer = csv::Writer::from_writer(BufWriter::new(file));
+    let mut broken = None;
+    let read = upload::read(input, format, &mut |row| {
+        write_row(&mut writer, &row).map_err(|error| {
+            broken = Some(error);
+            SinkClosed
+        })
+    });
+    let summary = read.map_err(|fault| match fault {
+        ReadError::Fault(fault) => LoadError::File(fault),
+        ReadError::Io(error) => LoadError::Read(error),
+        ReadError::SinkClosed(closed) => {
+            LoadError::Spool(broken.map_or_else(|| io::Error::other(closed), io::Error::other))
+        }
+    })?;
+    let buffered = writer.into_inner().map_err(|error| LoadError::Spool(error.into_error()))?;
+    let mut file = buffered.into_inner().map_err(|error| LoadError::Spool(error.into_error()))?;
+    file.rewind().map_err(LoadError::Spool)?;
+    Ok((file, summary))
+}
+
+fn write_row(writer: &mut csv::Writer<BufWriter<File>>, row: &Result<Row, Refused>) -> csv::Result<()> {
+    match row {
+        Ok(Row { line, code, pin }) => writer.write_record([
+            line.to_string().as_str(),
+            code.as_str(),
+            code.key().as_str(),
+            pin.as_ref().map_or("", |pin| pin.expose()),
+            "",
+            "",
+        ]),
+        Err(refused) => writer.write_record([
+            refused.line.to_string().as_str(),
+            refused.code.as_deref().unwrap_or_default(),
+            "",
+            "",
+            refused.reason.as_str(),
+            &refused.explain(),
+        ]),
     }
-    // A large file takes longer than any single request may.
-    sqlx::raw_sql(
-        "set local statement_timeout = 0; set local idle_in_transaction_session_timeout = 0; set local lock_timeout = '10min';
-        create temporary table staged_coupons (line bigint, code text, code_key text, pin text, reason text, message text) on commit drop",
-    )
-    .execute(&mut *conn)
-    .await?;
-    let summary = stage(conn, load.format, input).await?;
-    sqlx::query("select id from accounts where id = $1 for no key update")
-        .bind(load.account_id)
-        .execute(&mut *conn)
-        .await?;
-    sqlx::raw_sql("analyze staged_coupons").execute(&mut *conn).await?;
-    refuse_duplicates(conn, &load).await?;
-    let report = report(conn, summary).await?;
+}
+
+async fn store_spooled(
+    conn: &mut PgConnection,
+    load: Load,
+    bank: CouponBank,
+    spooled: File,
+    summary: Summary,
+) -> Result<Report, LoadError> {
+    staging::open(conn).await?;
+    staging::fill(conn, spooled.into()).await?;
+    staging::analyze(conn).await?;
+    staging::lock_account(conn, &load).await?;
+    staging::refuse_duplicates(conn).await?;
+    staging::refuse_existing(conn, &load).await?;
+    staging::refuse_referral_codes(conn, &load).await?;
+    let mut report = report(conn, bank, summary).await?;
     if load.strict && report.refused > 0 {
         return Err(LoadError::RefusedRows(Box::new(report)));
     }
-    store_segment(conn, &load, report.loaded).await?;
+    if report.loaded > 0 {
+        let segment = staging::insert_segment(conn, &load, report.loaded).await?;
+        staging::insert_coupons(conn, &load, segment).await?;
+    }
+    let counted = store::count(conn, load.account_id, &[load.bank_id]).await?;
+    report.counts = counted.first().map(store::BankCounts::counts).unwrap_or_default();
     Ok(report)
 }
 
-/// Streams the file into the staging table: a thread reads and checks, this task writes what it hands over.
-async fn stage<R: Read + Send + 'static>(
-    conn: &mut PgConnection,
-    format: Format,
-    input: R,
-) -> Result<Summary, LoadError> {
-    let (pieces, mut arriving) = mpsc::channel::<Bytes>(4);
-    let reader = tokio::task::spawn_blocking(move || {
-        let mut staging = Staging::new(pieces);
-        let summary = upload::read(input, format, &mut |row| staging.push(row))?;
-        staging.flush()?;
-        Ok::<_, ReadError>(summary)
-    });
-    let mut copy = conn.copy_in_raw("copy staged_coupons from stdin (format csv)").await?;
-    while let Some(piece) = arriving.recv().await {
-        copy.send(piece).await?;
-    }
-    let read = reader.await.map_err(|lost| LoadError::Read(std::io::Error::other(lost)))?;
-    match read {
-        Ok(summary) => {
-            copy.finish().await?;
-            Ok(summary)
-        }
-        Err(fault) => {
-            copy.abort("the file is refused").await?;
-            Err(match fault {
-                ReadError::Fault(fault) => LoadError::File(fault),
-                ReadError::Io(error) => LoadError::Read(error),
-                ReadError::SinkClosed(closed) => LoadError::Read(std::io::Error::other(closed)),
-            })
-        }
-    }
-}
-
-/// Turns rows into pieces of CSV for `copy`.
-struct Staging {
-    writer: csv::Writer<Vec<u8>>,
-    pieces: mpsc::Sender<Bytes>,
-}
-
-impl Staging {
-    fn new(pieces: mpsc::Sender<Bytes>) -> Self {
-        Self { writer: csv::Writer::from_writer(Vec::with_capacity(PIECE_BYTES)), pieces }
-    }
-
-    fn push(&mut self, row: Result<Row, Refused>) -> Result<(), SinkClosed> {
-        let written = match &row {
-            Ok(Row { line, code, pin }) => self.writer.write_record([
-                line.to_string().as_str(),
-                code.as_str(),
-                code.key().as_str(),
-                pin.as_ref().map_or("", |pin| pin.expose()),
-                "",
-                "",
-            ]),
-            Err(refused) => self.writer.write_record([
-                refused.line.to_string().as_str(),
-                refused.code.as_deref().unwrap_or_default(),
-                "",
-                "",
-                refused.reason.as_str(),
-                &refused.explain(),
-            ]),
-        };
-        written.map_err(|_| SinkClosed)?;
-        if self.writer.get_ref().len() >= PIECE_BYTES { self.flush() } else { Ok(()) }
-    }
-
-    fn flush(&mut self) -> Result<(), SinkClosed> {
-        let fresh = csv::Writer::from_writer(Vec::with_capacity(PIECE_BYTES));
-        let full = std::mem::replace(&mut self.writer, fresh).into_inner().map_err(|_| SinkClosed)?;
-        self.pieces.blocking_send(full.into()).map_err(|_| SinkClosed)
-    }
-}
-
-async fn refuse_duplicates(conn: &mut PgConnection, load: &Load) -> sqlx::Result<()> {
-    sqlx::query(
-        "update staged_coupons s set reason = $1, message = $2
-        from (select line, row_number() over (partition by code_key order by line) as nth from staged_coupons where reason is null) d
-        where d.line = s.line and d.nth > 1 and s.reason is null",
-    )
-    .bind(RefusalReason::DuplicateInFile.as_str())
-    .bind(RefusalReason::DuplicateInFile.explain())
-    .execute(&mut *conn)
-    .await?;
-    sqlx::query(
-        "update staged_coupons s
-        set reason = case when g.bank_id = $2 then $3 else $5 end, message = case when g.bank_id = $2 then $4 else $6 end
-        from coupons c join coupon_segments g on g.account_id = c.account_id and g.id = c.segment_id
-        where s.reason is null and c.account_id = $1 and c.code_key = s.code_key",
-    )
-    .bind(load.account_id)
-    .bind(load.bank_id)
-    .bind(RefusalReason::ExistsInBank.as_str())
-    .bind(RefusalReason::ExistsInBank.explain())
-    .bind(RefusalReason::ExistsElsewhere.as_str())
-    .bind(RefusalReason::ExistsElsewhere.explain())
-    .execute(&mut *conn)
-    .await?;
-    sqlx::query(
-        "update staged_coupons s set reason = $2, message = $3
-        from referral_codes r
-        where s.reason is null and r.account_id = $1 and r.code_key = s.code_key",
-    )
-    .bind(load.account_id)
-    .bind(RefusalReason::CollidesWithReferralCode.as_str())
-    .bind(RefusalReason::CollidesWithReferralCode.explain())
-    .execute(&mut *conn)
-    .await?;
-    Ok(())
-}
-
-async fn report(conn: &mut PgConnection, summary: Summary) -> sqlx::Result<Report> {
-    let counted: Vec<(Option<String>, i64)> =
-        sqlx::query_as("select reason, count(*) from staged_coupons group by reason").fetch_all(&mut *conn).await?;
+async fn report(conn: &mut PgConnection, bank: CouponBank, summary: Summary) -> sqlx::Result<Report> {
+    let counted = staging::count(conn).await?;
     let loaded = counted.iter().find(|(reason, _)| reason.is_none()).map_or(0, |(_, count)| *count);
     let refused_by_reason: BTreeMap<String, i64> =
         counted.into_iter().filter_map(|(reason, count)| Some((reason?, count))).collect();
-    let refusals = sqlx::query_as(
-        "select line, code, reason, message from staged_coupons where reason is not null order by line limit $1",
-    )
-    .bind(REFUSALS_LISTED_MAX)
-    .fetch_all(&mut *conn)
-    .await?;
-    let sample: Vec<String> =
-        sqlx::query_scalar("select code_key from staged_coupons where reason is null order by line limit $1")
-            .bind(guessable::SAMPLE_MAX)
-            .fetch_all(conn)
-            .await?;
     Ok(Report {
+        bank,
+        counts: Counts::default(),
         loaded,
         refused: refused_by_reason.values().sum(),
         refused_by_reason,
-        refusals,
+        refusals: staging::list_refused(conn, REFUSALS_LISTED_MAX).await?,
         summary,
-        warnings: guessable::warnings(&sample),
+        warnings: guessable::warnings(&staging::sample(conn, guessable::SAMPLE_MAX).await?),
     })
-}
-
-/// Makes a segment of the rows that remain, in an order drawn now and never changed.
-async fn store_segment(conn: &mut PgConnection, load: &Load, size: i64) -> Result<(), LoadError> {
-    if size == 0 {
-        return Ok(());
-    }
-    let segment: i64 = sqlx::query_scalar(
-        "insert into coupon_segments (account_id, bank_id, size, created_at) values ($1, $2, $3::bigint::int, $4) returning id",
-    )
-    .bind(load.account_id)
-    .bind(load.bank_id)
-    .bind(size)
-    .bind(load.now)
-    .fetch_one(&mut *conn)
-    .await?;
-    sqlx::query(
-        "insert into coupons (account_id, segment_id, position, code, code_key, pin)
-        select $1, $2, row_number() over (order by gen_random_uuid()) - 1, code, code_key, pin
-        from staged_coupons
-        where reason is null",
-    )
-    .bind(load.account_id)
-    .bind(segment)
-    .execute(conn)
-    .await?;
-    Ok(())
 }

@@ -10,6 +10,7 @@ mod guessable;
 pub mod http;
 pub mod import;
 pub mod retire;
+mod staging;
 pub mod store;
 pub mod upload;
 
@@ -19,6 +20,7 @@ use time::OffsetDateTime;
 use crate::db::Fault;
 use crate::types::codes::{CodeKey, CouponCode};
 use crate::types::ids::{AccountId, CampaignId, CouponBankId, CouponPlace};
+use crate::types::page::{Page, PageRequest};
 use crate::types::text::Name;
 
 /// A coupon bank.
@@ -46,7 +48,7 @@ pub struct Counts {
     pub available: i64,
 }
 
-/// A coupon as loaded, with what comes with it when it is handed out.
+/// A coupon as loaded: where it lies, and the folded code that finds it.
 #[derive(Clone, Debug)]
 pub struct Coupon {
     pub account_id: AccountId,
@@ -114,4 +116,11 @@ pub async fn create(
         }
     }
     Ok(None)
+}
+
+/// A page of an account's banks, by id.
+pub async fn list(conn: &mut PgConnection, account: AccountId, page: PageRequest) -> sqlx::Result<Page<CouponBank>> {
+    let total = store::count_all(conn, account).await?;
+    let rows = if page.offset < total { store::list(conn, account, page).await? } else { Vec::new() };
+    Ok(Page { total, offset: page.offset, rows })
 }

@@ -11,6 +11,9 @@ use crate::db::Fault;
 use crate::types::codes::{self, CodeKey, RecordedCode};
 use crate::types::ids::{AccountId, CouponBankId, CouponPlace};
 
+/// Most characters of a request that are repeated in its answer.
+const ECHO_CHARS_MAX: usize = 64;
+
 /// Why a coupon was not retired.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, serde::Serialize)]
 #[serde(rename_all = "snake_case")]
@@ -19,7 +22,7 @@ pub enum Refusal {
     CouponIssued,
 }
 
-/// A code that was not retired, as it was sent.
+/// A code that was not retired, as it was sent, cut at 64 characters.
 #[derive(Clone, Debug, serde::Serialize)]
 pub struct Refused {
     pub code: String,
@@ -62,7 +65,7 @@ pub async fn retire(
     let mut report = Report { retired: 0, already_retired: 0, refused: Vec::new(), counts: Counts::default() };
     let mut retiring = HashSet::new();
     for (code, key) in codes.iter().zip(&keys) {
-        let refuse = |reason| Refused { code: code.as_str().to_owned(), reason };
+        let refuse = |reason| Refused { code: code.as_str().chars().take(ECHO_CHARS_MAX).collect(), reason };
         match found.get(key).map(|place| (place, gone.get(place))) {
             None => report.refused.push(refuse(Refusal::CouponNotFound)),
             Some((_, Some(false))) => report.refused.push(refuse(Refusal::CouponIssued)),

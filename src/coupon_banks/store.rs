@@ -10,7 +10,7 @@ use crate::customers::Customer;
 use crate::types::codes::{CodeKey, CouponCode};
 use crate::types::email::Email;
 use crate::types::ids::{AccountId, CampaignId, CouponBankId, CouponPlace, CustomerId, SegmentId};
-use crate::types::page::{Page, PageRequest};
+use crate::types::page::PageRequest;
 use crate::types::text::OpaqueId;
 
 /// Inserts a bank. Nothing when its id is taken, be it the given one or the next of the sequence.
@@ -54,8 +54,8 @@ pub async fn find_all(
 }
 
 /// Lists an account's banks by id.
-pub async fn list(conn: &mut PgConnection, account: AccountId, page: PageRequest) -> sqlx::Result<Page<CouponBank>> {
-    let rows = sqlx::query_as!(
+pub async fn list(conn: &mut PgConnection, account: AccountId, page: PageRequest) -> sqlx::Result<Vec<CouponBank>> {
+    sqlx::query_as!(
         CouponBank,
         r#"select account_id, id, name, created_at from coupon_banks
         where account_id = $1
@@ -65,13 +65,15 @@ pub async fn list(conn: &mut PgConnection, account: AccountId, page: PageRequest
         page.limit,
         page.offset
     )
-    .fetch_all(&mut *conn)
-    .await?;
-    let total =
-        sqlx::query_scalar!(r#"select count(*) as "count!" from coupon_banks where account_id = $1"#, account.0)
-            .fetch_one(conn)
-            .await?;
-    Ok(Page { total, offset: page.offset, rows })
+    .fetch_all(conn)
+    .await
+}
+
+/// Counts an account's banks.
+pub async fn count_all(conn: &mut PgConnection, account: AccountId) -> sqlx::Result<i64> {
+    sqlx::query_scalar!(r#"select count(*) as "count!" from coupon_banks where account_id = $1"#, account.0)
+        .fetch_one(conn)
+        .await
 }
 
 /// A bank with what it holds.

@@ -13,7 +13,7 @@ use crate::db::{self, Abort};
 use crate::types::email::Email;
 use crate::types::ids::{AccountId, CustomerId};
 use crate::types::text::{Name, OpaqueId};
-use registry::{Entry, Registry};
+use registry::{Entry, Known, Registry};
 
 /// A customer as stored.
 #[derive(Clone, Debug)]
@@ -58,52 +58,93 @@ impl From<Customer> for CustomerOut {
     }
 }
 
-/// Loads and locks the customers that `people` may name.
+/// Loads and locks the customers whom `people` may mean.
 pub async fn load(conn: &mut PgConnection, people: &[(AccountId, &Person)]) -> sqlx::Result<Registry> {
-    if people.is_empty() {
+    let named = if people.is_empty() { Vec::new() } else { store::find_named(conn, people).await? };
+    if named.is_empty() {
         return Ok(Registry::default());
     }
-    Ok(Registry::new(store::find_and_lock(conn, people).await?))
+    let (accounts, ids): (Vec<_>, Vec<_>) = named.iter().map(|named| (named.account_id, named.id)).unzip();
+    Ok(Registry::new(store::lock_all(conn, &accounts, &ids).await?))
 }
 
-/// Stores the entries that are new and gives them their ids. A rival who stored one of them first aborts the work.
-pub async fn insert_new(
+/// Says which known customers these people are, by id before e-mail. Stores nothing: an order is no proof of identity,
+/// and a guest's address must not become somebody's.
+pub async fn recognise(
+    conn: &mut PgConnection,
+    people: &[(AccountId, &Person)],
+) -> sqlx::Result<Vec<Option<CustomerId>>> {
+    let named = if people.is_empty() { Vec::new() } else { store::find_named(conn, people).await? };
+    let id_of = |is_he: &dyn Fn(&store::Named) -> bool| named.iter().find(|named| is_he(named)).map(|named| named.id);
+    let recognised = people.iter().map(|(account, person)| {
+        let by_id = person
+            .external_id
+            .as_ref()
+            .and_then(|id| id_of(&|named| named.account_id == *account && named.external_id.as_ref() == Some(id)));
+        let by_email = || {
+            let key = person.email.as_ref().filter(|_| person.external_id.is_none())?.key();
+            id_of(&|named| named.account_id == *account && named.email_key.as_ref() == Some(&key))
+        };
+        by_id.or_else(by_email)
+    });
+    Ok(recognised.collect())
+}
+
+/// What was stored of a registry, so that it can be taken back.
+#[derive(Debug, Default)]
+pub struct Stored {
+    inserted: Vec<Entry>,
+    updated: Vec<Entry>,
+}
+
+/// Stores what `entries` say that the database does not: new customers, who get their ids, and changes. A rival who
+/// took one of their names first aborts the work.
+pub async fn store_entries(
     conn: &mut PgConnection,
     registry: &mut Registry,
     entries: &[Entry],
     now: OffsetDateTime,
-) -> Result<Vec<Entry>, Abort> {
-    let new = registry.unstored(entries);
-    if new.is_empty() {
-        return Ok(new);
+) -> Result<Stored, Abort> {
+    let (updated, inserted): (Vec<Entry>, Vec<Entry>) =
+        entries.iter().partition(|entry| registry.get(**entry).id.is_some());
+    let updated: Vec<Entry> = updated.into_iter().filter(|entry| registry.get(*entry).stored.is_some()).collect();
+    if !updated.is_empty() {
+        let known: Vec<_> = updated.iter().map(|entry| registry.get(*entry)).collect();
+        store::update_all(conn, &known).await.map_err(lost_race)?;
     }
-    let known: Vec<_> = new.iter().map(|entry| registry.get(*entry)).collect();
-    let inserted = store::insert_all(conn, &known, now).await?;
-    if inserted.len() < new.len() {
-        return Err(Abort::LostRace);
+    if !inserted.is_empty() {
+        let known: Vec<_> = inserted.iter().map(|entry| registry.get(*entry)).collect();
+        let rows = store::insert_all(conn, &known, now).await?;
+        if rows.len() < inserted.len() {
+            return Err(Abort::LostRace);
+        }
+        registry.learn_ids(&rows);
     }
-    registry.learn_ids(&inserted);
-    Ok(new)
+    Ok(Stored { inserted, updated })
 }
 
-/// Stores what the entries say that the database does not: changes of the kept, and the removal of those in `inserted`
-/// that no kept row needs.
-pub async fn settle(
+/// Takes back what was stored for `refused` entries: a refusal leaves no trace.
+pub async fn take_back(
     conn: &mut PgConnection,
     registry: &Registry,
-    inserted: &[Entry],
-    kept: &[Entry],
-) -> Result<(), Abort> {
+    stored: &Stored,
+    refused: &[Entry],
+) -> sqlx::Result<()> {
     let gone: Vec<_> =
-        inserted.iter().filter(|entry| !kept.contains(entry)).map(|entry| registry.get(*entry)).collect();
+        stored.inserted.iter().filter(|entry| refused.contains(entry)).map(|entry| registry.get(*entry)).collect();
     if !gone.is_empty() {
         let accounts: Vec<_> = gone.iter().map(|known| known.account_id).collect();
         let ids: Vec<_> = gone.iter().filter_map(|known| known.id).collect();
         store::delete_all(conn, &accounts, &ids).await?;
     }
-    let changed = registry.changed(kept, inserted);
-    if !changed.is_empty() {
-        store::update_all(conn, &changed).await.map_err(lost_race)?;
+    let before: Vec<Known> = stored
+        .updated
+        .iter()
+        .filter(|entry| refused.contains(entry))
+        .filter_map(|entry| registry.get(*entry).before())
+        .collect();
+    if !before.is_empty() {
+        store::update_all(conn, &before.iter().collect::<Vec<_>>()).await?;
     }
     Ok(())
 }

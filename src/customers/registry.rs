@@ -1,11 +1,11 @@
 //! Who is meant: matches the people named in a batch with the customers known, without IO.
 //!
-//! A batch loads the customers its rows may name, asks the registry row by row, decides, and then stores what changed.
-//! Rows that end in a refusal leave no trace: only entries that a kept row touched are stored.
+//! A batch loads the customers its rows may mean, asks the registry row by row, and then stores what is new or changed.
+//! In one round each customer is asked for once: a row that may mean somebody of an earlier row has to wait for the next.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 
-use super::store::Inserted;
+use super::store::Named;
 use super::{Customer, Person};
 use crate::types::email::EmailKey;
 use crate::types::ids::{AccountId, CustomerId};
@@ -15,9 +15,14 @@ use crate::types::text::{Name, OpaqueId};
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub struct Entry(usize);
 
-/// The account's id and the e-mail address name two known customers.
+/// Why it cannot be said who is meant.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct IdentityConflict;
+pub enum Unclear {
+    /// The account's id and the e-mail address name two known customers.
+    Conflict,
+    /// An earlier row of this round means him, or gave up the address that this row names.
+    NamedBefore,
+}
 
 /// The customers that a batch may touch.
 #[derive(Debug, Default)]
@@ -25,16 +30,26 @@ pub struct Registry {
     people: Vec<Known>,
     by_external_id: HashMap<(AccountId, OpaqueId), usize>,
     by_email: HashMap<(AccountId, EmailKey), usize>,
+    named: HashSet<usize>,
+    given_up: HashSet<(AccountId, EmailKey)>,
 }
 
-/// One customer of the registry: stored already when `id` is there.
+/// One customer of the registry: in the database already when `id` is there.
 #[derive(Clone, Debug)]
 pub struct Known {
     pub account_id: AccountId,
     pub id: Option<CustomerId>,
     pub person: Person,
-    /// Differs from what is stored.
-    pub changed: bool,
+    /// What is stored of him, where that differs.
+    pub stored: Option<Person>,
+}
+
+impl Known {
+    /// The customer as he was before, if something changed.
+    pub fn before(&self) -> Option<Self> {
+        let person = self.stored.clone()?;
+        Some(Self { person, stored: None, ..self.clone() })
+    }
 }
 
 impl Registry {
@@ -49,7 +64,7 @@ impl Registry {
                 first_name: customer.first_name.and_then(|name| Name::try_from(name.as_str()).ok()),
                 last_name: customer.last_name.and_then(|name| Name::try_from(name.as_str()).ok()),
             };
-            registry.add(Known { account_id: customer.account_id, id: Some(customer.id), person, changed: false });
+            registry.add(Known { account_id: customer.account_id, id: Some(customer.id), person, stored: None });
         }
         registry
     }
@@ -59,25 +74,8 @@ impl Registry {
         &self.people[entry.0]
     }
 
-    /// Those of `entries` that are not stored yet, each once.
-    pub fn unstored(&self, entries: &[Entry]) -> Vec<Entry> {
-        let mut new: Vec<Entry> = entries.iter().copied().filter(|entry| self.get(*entry).id.is_none()).collect();
-        new.sort_unstable();
-        new.dedup();
-        new
-    }
-
-    /// Those of `kept` that differ from what is stored, each once. What `inserted` says was stored just now.
-    pub fn changed(&self, kept: &[Entry], inserted: &[Entry]) -> Vec<&Known> {
-        let mut changed: Vec<Entry> =
-            kept.iter().copied().filter(|entry| self.get(*entry).changed && !inserted.contains(entry)).collect();
-        changed.sort_unstable();
-        changed.dedup();
-        changed.into_iter().map(|entry| self.get(entry)).collect()
-    }
-
     /// Takes over the ids that the database gave.
-    pub fn learn_ids(&mut self, inserted: &[Inserted]) {
+    pub fn learn_ids(&mut self, inserted: &[Named]) {
         for row in inserted {
             let by_id = row.external_id.as_ref().and_then(|id| self.by_external_id.get(&(row.account_id, id.clone())));
             let by_email = row.email_key.as_ref().and_then(|key| self.by_email.get(&(row.account_id, key.clone())));
@@ -89,43 +87,31 @@ impl Registry {
 
     /// Finds or adds the advocate that a referral code is asked for, and brings what is known of him up to date: a
     /// customer known by e-mail alone adopts an id, one known by id takes a new e-mail.
-    pub fn maintain(&mut self, account: AccountId, person: &Person) -> Result<Entry, IdentityConflict> {
+    pub fn maintain(&mut self, account: AccountId, person: &Person) -> Result<Entry, Unclear> {
         let (by_id, by_email) = self.find(account, person);
+        let is_given_up = person.email.as_ref().is_some_and(|email| self.given_up.contains(&(account, email.key())));
+        if is_given_up || by_id.iter().chain(&by_email).any(|place| self.named.contains(place)) {
+            return Err(Unclear::NamedBefore);
+        }
         let place = match (by_id, by_email) {
-            (None, None) => return Ok(self.add_new(account, person.clone())),
-            (Some(one), Some(other)) if one != other => return Err(IdentityConflict),
+            (None, None) => self.add(Known { account_id: account, id: None, person: person.clone(), stored: None }),
+            (Some(one), Some(other)) if one != other => return Err(Unclear::Conflict),
             (None, Some(place)) if person.external_id.is_some() && self.people[place].person.external_id.is_some() => {
-                return Err(IdentityConflict);
+                return Err(Unclear::Conflict);
             }
-            (Some(place), _) | (None, Some(place)) => place,
+            (Some(place), _) | (None, Some(place)) => {
+                self.update(place, person);
+                place
+            }
         };
-        self.update(place, person);
+        self.named.insert(place);
         Ok(Entry(place))
-    }
-
-    /// Finds or adds the friend who bought. Never changes a customer who is known: an order is no proof of identity.
-    /// Where id and e-mail name two customers, the id decides.
-    pub fn recognise(&mut self, account: AccountId, person: &Person) -> Entry {
-        let (by_id, by_email) = self.find(account, person);
-        if let Some(place) = by_id {
-            return Entry(place);
-        }
-        match (by_email, &person.external_id) {
-            (Some(place), None) => Entry(place),
-            // The address belongs to a customer with another id, or with none: the new id is somebody of his own.
-            (Some(_), Some(_)) => self.add_new(account, Person { email: None, ..person.clone() }),
-            (None, _) => self.add_new(account, person.clone()),
-        }
     }
 
     fn find(&self, account: AccountId, person: &Person) -> (Option<usize>, Option<usize>) {
         let by_id = person.external_id.as_ref().and_then(|id| self.by_external_id.get(&(account, id.clone())).copied());
         let by_email = person.email.as_ref().and_then(|email| self.by_email.get(&(account, email.key())).copied());
         (by_id, by_email)
-    }
-
-    fn add_new(&mut self, account_id: AccountId, person: Person) -> Entry {
-        Entry(self.add(Known { account_id, id: None, person, changed: true }))
     }
 
     fn add(&mut self, known: Known) -> usize {
@@ -142,20 +128,26 @@ impl Registry {
 
     fn update(&mut self, place: usize, said: &Person) {
         let known = &mut self.people[place];
+        let before = known.person.clone();
+        let mut changed = false;
         if let (None, Some(id)) = (&known.person.external_id, &said.external_id) {
             self.by_external_id.insert((known.account_id, id.clone()), place);
             known.person.external_id = Some(id.clone());
-            known.changed = true;
+            changed = true;
         }
         if let Some(email) = said.email.as_ref().filter(|email| known.person.email.as_ref() != Some(email)) {
-            if let Some(old) = known.person.email.replace(email.clone()) {
+            if let Some(old) = known.person.email.replace(email.clone()).filter(|old| old.key() != email.key()) {
                 self.by_email.remove(&(known.account_id, old.key()));
+                self.given_up.insert((known.account_id, old.key()));
             }
             self.by_email.insert((known.account_id, email.key()), place);
-            known.changed = true;
+            changed = true;
         }
-        known.changed |= take_name(&mut known.person.first_name, said.first_name.as_ref());
-        known.changed |= take_name(&mut known.person.last_name, said.last_name.as_ref());
+        changed |= take_name(&mut known.person.first_name, said.first_name.as_ref());
+        changed |= take_name(&mut known.person.last_name, said.last_name.as_ref());
+        if changed {
+            known.stored = Some(before);
+        }
     }
 }
 
@@ -190,44 +182,56 @@ mod tests {
         registry.get(entry).id.map(|id| id.0)
     }
 
+    /// Each on a registry of its own, as the rows of separate rounds.
+    fn maintained(stored: &[Customer], said: &Person) -> Result<Known, Unclear> {
+        let mut registry = Registry::new(stored.to_vec());
+        registry.maintain(SHOP, said).map(|entry| registry.get(entry).clone())
+    }
+
+    fn id_of(found: Result<Known, Unclear>) -> Result<Option<i64>, Unclear> {
+        found.map(|known| known.id.map(|id| id.0))
+    }
+
     #[test]
     fn either_identity_finds_the_customer() {
-        let mut registry = Registry::new(vec![stored(7, "C1", "ada@example.com")]);
+        let ada = [stored(7, "C1", "ada@example.com")];
         for said in [person("C1", ""), person("", "ADA@example.com"), person("C1", "Ada@Example.com")] {
-            let entry = registry.maintain(SHOP, &said).expect("known");
-            assert_eq!(id_of(&registry, entry), Some(7));
+            assert_eq!(id_of(maintained(&ada, &said)), Ok(Some(7)));
         }
+        let mut registry = Registry::new(ada.to_vec());
         let elsewhere = registry.maintain(AccountId(2), &person("C1", "")).expect("new");
-        assert_eq!(id_of(&registry, elsewhere), None);
+        assert_eq!(registry.get(elsewhere).id, None);
     }
 
     #[test]
     fn an_email_only_customer_adopts_an_id() {
-        let mut registry = Registry::new(vec![stored(7, "", "ada@example.com")]);
-        let entry = registry.maintain(SHOP, &person("C1", "ada@example.com")).expect("adopts");
-        assert_eq!(id_of(&registry, entry), Some(7));
-        assert!(registry.get(entry).changed);
-        assert_eq!(registry.maintain(SHOP, &person("C1", "")), Ok(entry));
+        let known = maintained(&[stored(7, "", "ada@example.com")], &person("C1", "ada@example.com")).expect("adopts");
+        assert_eq!((known.id, known.person.external_id), (Some(CustomerId(7)), OpaqueId::try_from("C1").ok()));
+        assert!(known.stored.is_some());
     }
 
     #[test]
     fn a_known_id_takes_a_new_email_unless_it_is_somebody_elses() {
-        let mut registry = Registry::new(vec![stored(7, "C1", "ada@example.com"), stored(8, "C2", "bob@example.com")]);
-        assert_eq!(registry.maintain(SHOP, &person("C1", "bob@example.com")), Err(IdentityConflict));
-        assert_eq!(registry.maintain(SHOP, &person("C3", "bob@example.com")), Err(IdentityConflict));
-        let entry = registry.maintain(SHOP, &person("C1", "new@example.com")).expect("takes it");
-        assert_eq!(id_of(&registry, entry), Some(7));
-        let old = registry.maintain(SHOP, &person("", "ada@example.com")).expect("free again");
-        assert_eq!(id_of(&registry, old), None);
+        let both = [stored(7, "C1", "ada@example.com"), stored(8, "C2", "bob@example.com")];
+        assert_eq!(id_of(maintained(&both, &person("C1", "bob@example.com"))), Err(Unclear::Conflict));
+        assert_eq!(id_of(maintained(&both, &person("C3", "bob@example.com"))), Err(Unclear::Conflict));
+        let known = maintained(&both, &person("C1", "new@example.com")).expect("takes it");
+        assert_eq!(known.before().and_then(|before| before.person.email), Email::try_from("ada@example.com").ok());
     }
 
     #[test]
-    fn a_buyer_never_changes_who_is_known() {
-        let mut registry = Registry::new(vec![stored(7, "C1", "ada@example.com"), stored(8, "", "bob@example.com")]);
-        assert_eq!(registry.recognise(SHOP, &person("C1", "bob@example.com")), Entry(0));
-        assert_eq!(registry.recognise(SHOP, &person("", "bob@example.com")), Entry(1));
-        let new = registry.recognise(SHOP, &person("C9", "bob@example.com"));
-        assert_eq!((id_of(&registry, new), registry.get(new).person.email.clone()), (None, None));
-        assert!(!registry.get(Entry(0)).changed && !registry.get(Entry(1)).changed);
+    fn rows_that_may_mean_one_person_wait_for_each_other() {
+        let rows = [
+            [person("C1", ""), person("", "ada@example.com")],
+            [person("C1", "new@example.com"), person("", "ada@example.com")],
+            [person("C1", "new@example.com"), person("", "new@example.com")],
+            [person("C9", "nina@example.com"), person("", "Nina@example.com")],
+            [person("C9", ""), person("C9", "other@example.com")],
+        ];
+        for [first, second] in rows {
+            let mut registry = Registry::new(vec![stored(7, "C1", "ada@example.com")]);
+            registry.maintain(SHOP, &first).expect("is meant");
+            assert_eq!(registry.maintain(SHOP, &second), Err(Unclear::NamedBefore), "{first:?} {second:?}");
+        }
     }
 }

@@ -9,30 +9,52 @@ use crate::types::email::{Email, EmailKey};
 use crate::types::ids::{AccountId, CustomerId};
 use crate::types::text::{Name, OpaqueId};
 
-/// Finds the customers whom `people` may name, by id or by e-mail, and locks them in the order of their ids until the
-/// transaction ends.
-pub async fn find_and_lock(conn: &mut PgConnection, people: &[(AccountId, &Person)]) -> sqlx::Result<Vec<Customer>> {
-    let accounts: Vec<i64> = people.iter().map(|(account, _)| account.0).collect();
+/// A customer's number and the names he goes by.
+pub struct Named {
+    pub account_id: AccountId,
+    pub id: CustomerId,
+    pub external_id: Option<OpaqueId>,
+    pub email_key: Option<EmailKey>,
+}
+
+/// Finds the customers whom `people` may mean, by id or by e-mail. Nobody is locked.
+pub async fn find_named(conn: &mut PgConnection, people: &[(AccountId, &Person)]) -> sqlx::Result<Vec<Named>> {
+    let accounts: Vec<AccountId> = people.iter().map(|(account, _)| *account).collect();
     let external_ids: Vec<Option<&str>> =
         people.iter().map(|(_, person)| person.external_id.as_ref().map(OpaqueId::as_str)).collect();
     let keys: Vec<Option<EmailKey>> = people.iter().map(|(_, person)| person.email.as_ref().map(Email::key)).collect();
     sqlx::query_as!(
+        Named,
+        r#"select c.account_id as "account_id!", c.id as "id!", c.external_id as "external_id: OpaqueId", c.email_key as "email_key: EmailKey"
+        from unnest($1::bigint[], $2::text[]) as wanted (account_id, external_id)
+        join customers c on c.account_id = wanted.account_id and c.external_id = wanted.external_id
+        union
+        select c.account_id, c.id, c.external_id, c.email_key
+        from unnest($1::bigint[], $3::text[]) as wanted (account_id, email_key)
+        join customers c on c.account_id = wanted.account_id and c.email_key = wanted.email_key"#,
+        &accounts as &[AccountId],
+        &external_ids as &[Option<&str>],
+        &keys as &[Option<EmailKey>]
+    )
+    .fetch_all(conn)
+    .await
+}
+
+/// Locks customers in the order of their ids until the transaction ends, and gives them as they are then.
+pub async fn lock_all(
+    conn: &mut PgConnection,
+    accounts: &[AccountId],
+    ids: &[CustomerId],
+) -> sqlx::Result<Vec<Customer>> {
+    sqlx::query_as!(
         Customer,
         r#"select c.account_id, c.id, c.external_id as "external_id: OpaqueId", c.email as "email: Email", c.first_name, c.last_name
         from customers c
-        where (c.account_id, c.id) in (
-            select found.account_id, found.id
-            from unnest($1::bigint[], $2::text[]) as wanted (account_id, external_id)
-            join customers found on found.account_id = wanted.account_id and found.external_id = wanted.external_id
-            union all
-            select found.account_id, found.id
-            from unnest($1::bigint[], $3::text[]) as wanted (account_id, email_key)
-            join customers found on found.account_id = wanted.account_id and found.email_key = wanted.email_key)
+        where (c.account_id, c.id) in (select account_id, id from unnest($1::bigint[], $2::bigint[]) as wanted (account_id, id))
         order by c.account_id, c.id
         for no key update of c"#,
-        &accounts,
-        &external_ids as &[Option<&str>],
-        &keys as &[Option<EmailKey>]
+        accounts as &[AccountId],
+        ids as &[CustomerId]
     )
     .fetch_all(conn)
     .await
@@ -62,20 +84,12 @@ impl<'a> Columns<'a> {
     }
 }
 
-/// A customer who got his id.
-pub struct Inserted {
-    pub account_id: AccountId,
-    pub id: CustomerId,
-    pub external_id: Option<OpaqueId>,
-    pub email_key: Option<EmailKey>,
-}
-
 /// Inserts customers, sorted by their keys so that two batches cannot wait for each other. Those whose id or e-mail a
 /// rival stored first are missing from the answer.
-pub async fn insert_all(conn: &mut PgConnection, known: &[&Known], now: OffsetDateTime) -> sqlx::Result<Vec<Inserted>> {
+pub async fn insert_all(conn: &mut PgConnection, known: &[&Known], now: OffsetDateTime) -> sqlx::Result<Vec<Named>> {
     let columns = Columns::of(known);
     sqlx::query_as!(
-        Inserted,
+        Named,
         r#"insert into customers (account_id, external_id, email, email_key, first_name, last_name, created_at)
         select account_id, external_id, email, email_key, first_name, last_name, $7
         from unnest($1::bigint[], $2::text[], $3::text[], $4::text[], $5::text[], $6::text[])

@@ -140,7 +140,8 @@ where
                 Err(fault) => fault,
             };
             commit_was_lost |= fault.applied == Applied::Unknown;
-            if tries == TRIES_MAX || !is_worth_another_try(&fault.abort) {
+            let is_open = fault.applied == Applied::Unknown;
+            if tries == TRIES_MAX || !(is_open || is_worth_another_try(&fault.abort)) {
                 if commit_was_lost {
                     fault.applied = Applied::Unknown;
                 }
@@ -175,12 +176,13 @@ async fn joined<T, E: From<Fault>>(task: tokio::task::JoinHandle<Result<T, E>>) 
     }
 }
 
-/// An error that the server sent in answer to a commit rolled it back; anything else leaves the outcome open.
+/// What a failed commit left behind. Only a refusal that names a conflict or a limit is a sure rollback: a server that
+/// dies of a broken disk reports its error after the commit record may have been written.
 fn commit_fault(error: sqlx::Error) -> Fault {
-    let applied = match &error {
-        sqlx::Error::Database(refusal) if !is_shutdown_code(refusal.code().as_deref()) => Applied::None,
-        _ => Applied::Unknown,
-    };
+    let is_rolled_back =
+        |code: &str| matches!(code.get(..2), Some("23" | "25" | "40")) || matches!(code, "55P03" | "57014");
+    let code = error.as_database_error().and_then(|refusal| refusal.code());
+    let applied = if code.is_some_and(|code| is_rolled_back(&code)) { Applied::None } else { Applied::Unknown };
     Fault { applied, abort: error.into() }
 }
 

@@ -14,14 +14,13 @@ use crate::attribution::{self, Buyer, Decision, Evidence, EvidenceKind, Finding,
 use crate::conversions::{self, NewConversion, Status};
 use crate::coupon_banks;
 use crate::customers;
-use crate::customers::registry::Entry;
 use crate::db::Abort;
 use crate::referral_codes::store::{self as referral_codes, CodeHolder};
 use crate::types::codes::{CodeKey, RecordedCode};
 use crate::types::ids::{AccountId, CustomerId, PurchaseId};
 
 /// Records purchases, all rows in one transaction of the caller's. Answers in the order of `rows`. Aborts when a rival
-/// stored one of the same orders or customers first: the caller runs it again.
+/// stored one of the same orders first: the caller runs it again.
 pub async fn record_batch(
     conn: &mut PgConnection,
     rows: &[PurchaseToRecord],
@@ -67,7 +66,7 @@ async fn store_new(
     now: OffsetDateTime,
 ) -> Result<HashSet<PurchaseId>, Abort> {
     let evidence = CodeBook::load(conn, rows).await?;
-    let friends = identify_friends(conn, rows, now).await?;
+    let friends = recognise(conn, rows).await?;
     let decisions: Vec<Decision> = rows
         .iter()
         .map(|row| attribution::decide(&buyer(row), &evidence.about(row), attribution::LEGACY_PRECEDENCE))
@@ -110,21 +109,13 @@ fn buyer(row: &PurchaseToRecord) -> Buyer {
     }
 }
 
-/// Finds or adds the customers who bought. A buyer of whom only the order's address is known is no customer yet.
-async fn identify_friends(
-    conn: &mut PgConnection,
-    rows: &[&PurchaseToRecord],
-    now: OffsetDateTime,
-) -> Result<Vec<Option<CustomerId>>, Abort> {
-    let is_known = |row: &PurchaseToRecord| row.customer.external_id.is_some() || row.customer.email.is_some();
+/// The customers who bought, where they are known. Of most buyers an order says only an address.
+async fn recognise(conn: &mut PgConnection, rows: &[&PurchaseToRecord]) -> sqlx::Result<Vec<Option<CustomerId>>> {
+    let is_named = |row: &PurchaseToRecord| row.customer.external_id.is_some() || row.customer.email.is_some();
     let people: Vec<_> =
-        rows.iter().filter(|row| is_known(row)).map(|row| (row.key.account_id, &row.customer)).collect();
-    let mut registry = customers::load(conn, &people).await?;
-    let entries: Vec<Option<Entry>> =
-        rows.iter().map(|row| is_known(row).then(|| registry.recognise(row.key.account_id, &row.customer))).collect();
-    let touched: Vec<Entry> = entries.iter().flatten().copied().collect();
-    customers::insert_new(conn, &mut registry, &touched, now).await?;
-    Ok(entries.into_iter().map(|entry| entry.and_then(|entry| registry.get(entry).id)).collect())
+        rows.iter().filter(|row| is_named(row)).map(|row| (row.key.account_id, &row.customer)).collect();
+    let mut recognised = customers::recognise(conn, &people).await?.into_iter();
+    Ok(rows.iter().map(|row| if is_named(row) { recognised.next().flatten() } else { None }).collect())
 }
 
 /// What the codes in a batch lead to.

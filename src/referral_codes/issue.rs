@@ -14,7 +14,7 @@ use crate::campaigns::{self, Campaign};
 use crate::coupon_banks::claim::{self, ClaimRefusal, Want};
 use crate::coupon_banks::{self, Coupon};
 use crate::customers;
-use crate::customers::registry::{Entry, Registry};
+use crate::customers::registry::{Entry, Registry, Unclear};
 use crate::db::Abort;
 use crate::types::codes::{CodeKey, ReferralCode};
 use crate::types::ids::{AccountId, CampaignId, CouponBankId, CouponPlace, ReferralCodeId};
@@ -27,35 +27,23 @@ pub async fn issue_batch(
     now: OffsetDateTime,
 ) -> Result<Vec<Outcome>, Abort> {
     let mut outcomes: Vec<Option<Outcome>> = vec![None; rows.len()];
-    let mut waiting: Vec<usize> = (0..rows.len()).collect();
-    // Two rows that may name one person cannot be decided side by side: the second waits for the next round.
-    while !waiting.is_empty() {
-        let (round, rest) = split_by_person(rows, &waiting);
-        let these: Vec<&ReferralCodeToIssue> = round.iter().map(|index| &rows[*index]).collect();
-        for (index, outcome) in round.iter().zip(issue_round(conn, &these, now).await?) {
-            outcomes[*index] = Some(outcome);
+    loop {
+        // Two rows that may mean one person cannot be decided side by side: the second waits for the next round.
+        let waiting: Vec<usize> = (0..rows.len()).filter(|index| outcomes[*index].is_none()).collect();
+        if waiting.is_empty() {
+            return Ok(outcomes.into_iter().flatten().collect());
         }
-        waiting = rest;
+        let these: Vec<&ReferralCodeToIssue> = waiting.iter().map(|index| &rows[*index]).collect();
+        for (index, outcome) in waiting.into_iter().zip(issue_round(conn, &these, now).await?) {
+            outcomes[index] = outcome;
+        }
     }
-    Ok(outcomes.into_iter().flatten().collect())
-}
-
-fn split_by_person(rows: &[ReferralCodeToIssue], waiting: &[usize]) -> (Vec<usize>, Vec<usize>) {
-    let mut seen = HashSet::new();
-    waiting.iter().partition(|index| {
-        let row = &rows[**index];
-        let id = row.advocate.external_id.as_ref().map(|id| (row.account_id, false, id.as_str().to_owned()));
-        let email = row.advocate.email.as_ref().map(|email| (row.account_id, true, email.key().as_str().to_owned()));
-        let names: Vec<_> = id.into_iter().chain(email).collect();
-        let is_new = names.iter().all(|name| !seen.contains(name));
-        // A row that waits holds its names too, or a third row could overtake it.
-        seen.extend(names);
-        is_new
-    })
 }
 
 /// What has been decided of a row so far.
 enum Plan {
+    /// An earlier row may mean the same person.
+    Waits,
     Refused(Refusal),
     /// The advocate's referral code answers the call as it is.
     Satisfied(ReferralCodeId),
@@ -67,49 +55,63 @@ enum Plan {
     },
 }
 
+/// Who is meant by a row and what coupon he wants, or why the row goes no further in this round.
+type Meant = Result<(Entry, Option<Want>), Stop>;
+
+#[derive(Clone, Copy)]
+enum Stop {
+    Refused(Refusal),
+    Waits,
+}
+
 async fn issue_round(
     conn: &mut PgConnection,
     rows: &[&ReferralCodeToIssue],
     now: OffsetDateTime,
-) -> Result<Vec<Outcome>, Abort> {
+) -> Result<Vec<Option<Outcome>>, Abort> {
     let named = Named::load(conn, rows).await?;
-    let found: Vec<Result<Option<Want>, Refusal>> = rows.iter().map(|row| named.resolve(row)).collect();
+    let wants: Vec<Result<Option<Want>, Refusal>> = rows.iter().map(|row| named.resolve(row)).collect();
     let people: Vec<_> = rows
         .iter()
-        .zip(&found)
-        .filter(|(_, found)| found.is_ok())
+        .zip(&wants)
+        .filter(|(_, want)| want.is_ok())
         .map(|(row, _)| (row.account_id, &row.advocate))
         .collect();
     let mut registry = customers::load(conn, &people).await?;
-    let entries: Vec<Result<(Entry, Option<Want>), Refusal>> = rows
-        .iter()
-        .zip(found)
-        .map(|(row, found)| {
-            let want = found?;
-            let entry =
-                registry.maintain(row.account_id, &row.advocate).map_err(|_conflict| Refusal::IdentityConflict)?;
-            Ok((entry, want))
-        })
-        .collect();
+    let meant: Vec<Meant> = rows.iter().zip(wants).map(|(row, want)| identify(row, want, &mut registry)).collect();
 
-    let existing = find_existing(conn, rows, &registry, &entries).await?;
+    let existing = find_existing(conn, rows, &registry, &meant).await?;
     let mut plans: Vec<Plan> =
-        rows.iter().zip(&entries).map(|(row, entry)| plan(row, entry, &existing, &named)).collect();
-    let touched: Vec<Entry> = kept(&plans, &entries);
-    let inserted = customers::insert_new(conn, &mut registry, &touched, now).await?;
+        rows.iter().zip(&meant).map(|(row, meant)| plan(row, meant, &existing, &named)).collect();
+    // Customers before segments: the order of locks.
+    let stored_people = customers::store_entries(conn, &mut registry, &entries(&plans, &meant, is_kept), now).await?;
     claim_coupons(conn, rows, &mut plans).await?;
-    customers::settle(conn, &registry, &inserted, &kept(&plans, &entries)).await?;
-    let stored = store_plans(conn, rows, &registry, &entries, &plans, now).await?;
+    let refused = entries(&plans, &meant, |plan| !is_kept(plan));
+    customers::take_back(conn, &registry, &stored_people, &refused).await?;
+    let stored = store_plans(conn, rows, &registry, &meant, &plans, now).await?;
     answer(conn, rows, &plans, &stored).await
 }
 
-/// The places of the rows that are not refused.
-fn kept(plans: &[Plan], entries: &[Result<(Entry, Option<Want>), Refusal>]) -> Vec<Entry> {
+fn identify(row: &ReferralCodeToIssue, want: Result<Option<Want>, Refusal>, registry: &mut Registry) -> Meant {
+    let want = want.map_err(Stop::Refused)?;
+    let entry = registry.maintain(row.account_id, &row.advocate).map_err(|unclear| match unclear {
+        Unclear::Conflict => Stop::Refused(Refusal::IdentityConflict),
+        Unclear::NamedBefore => Stop::Waits,
+    })?;
+    Ok((entry, want))
+}
+
+fn is_kept(plan: &Plan) -> bool {
+    matches!(plan, Plan::Satisfied(_) | Plan::Open { .. })
+}
+
+/// Who is meant by the rows with such plans.
+fn entries(plans: &[Plan], meant: &[Meant], which: fn(&Plan) -> bool) -> Vec<Entry> {
     plans
         .iter()
-        .zip(entries)
-        .filter(|(plan, _)| !matches!(plan, Plan::Refused(_)))
-        .filter_map(|(_, entry)| entry.as_ref().ok().map(|(entry, _)| *entry))
+        .zip(meant)
+        .filter(|(plan, _)| which(plan))
+        .filter_map(|(_, meant)| meant.as_ref().ok().map(|(entry, _)| *entry))
         .collect()
 }
 
@@ -177,11 +179,11 @@ async fn find_existing(
     conn: &mut PgConnection,
     rows: &[&ReferralCodeToIssue],
     registry: &Registry,
-    entries: &[Result<(Entry, Option<Want>), Refusal>],
+    meant: &[Meant],
 ) -> sqlx::Result<ExistingBySlot> {
     let mut by_slot = HashMap::new();
-    for (row, entry) in rows.iter().zip(entries) {
-        if let Ok((entry, _)) = entry
+    for (row, meant) in rows.iter().zip(meant) {
+        if let Ok((entry, _)) = meant
             && let Some(customer) = registry.get(*entry).id
         {
             by_slot.insert((row.account_id, row.campaign_id, customer), *entry);
@@ -202,15 +204,11 @@ async fn find_existing(
 }
 
 /// The order of refusals is part of the contract: what satisfies comes before what forbids.
-fn plan(
-    row: &ReferralCodeToIssue,
-    entry: &Result<(Entry, Option<Want>), Refusal>,
-    existing: &ExistingBySlot,
-    named: &Named,
-) -> Plan {
-    let (entry, want) = match entry {
+fn plan(row: &ReferralCodeToIssue, meant: &Meant, existing: &ExistingBySlot, named: &Named) -> Plan {
+    let (entry, want) = match meant {
         Ok(found) => *found,
-        Err(refusal) => return Plan::Refused(*refusal),
+        Err(Stop::Refused(refusal)) => return Plan::Refused(*refusal),
+        Err(Stop::Waits) => return Plan::Waits,
     };
     let existing = existing.get(&(row.account_id, row.campaign_id, entry));
     if let Some(existing) = existing {
@@ -272,14 +270,14 @@ async fn store_plans(
     conn: &mut PgConnection,
     rows: &[&ReferralCodeToIssue],
     registry: &Registry,
-    entries: &[Result<(Entry, Option<Want>), Refusal>],
+    meant: &[Meant],
     plans: &[Plan],
     now: OffsetDateTime,
 ) -> Result<Vec<Option<ReferralCodeId>>, Abort> {
     let mut stored = vec![None; rows.len()];
     let (mut new, mut new_rows, mut bindings) = (Vec::new(), Vec::new(), Vec::new());
     for (index, plan) in plans.iter().enumerate() {
-        let (Plan::Open { existing, place, .. }, Ok((entry, _))) = (plan, &entries[index]) else {
+        let (Plan::Open { existing, place, .. }, Ok((entry, _))) = (plan, &meant[index]) else {
             if let Plan::Satisfied(id) = plan {
                 stored[index] = Some(*id);
             }
@@ -317,7 +315,7 @@ async fn answer(
     rows: &[&ReferralCodeToIssue],
     plans: &[Plan],
     stored: &[Option<ReferralCodeId>],
-) -> Result<Vec<Outcome>, Abort> {
+) -> Result<Vec<Option<Outcome>>, Abort> {
     let (accounts, ids): (Vec<_>, Vec<_>) =
         rows.iter().zip(stored).filter_map(|(row, id)| Some((row.account_id, (*id)?))).unzip();
     let issued = if ids.is_empty() { Vec::new() } else { store::find_issued(conn, &accounts, &ids).await? };
@@ -326,15 +324,17 @@ async fn answer(
         .zip(plans)
         .zip(stored)
         .map(|((row, plan), id)| {
-            if let Plan::Refused(refusal) = plan {
-                return Ok(Outcome::Refused(*refusal));
+            match plan {
+                Plan::Waits => return Ok(None),
+                Plan::Refused(refusal) => return Ok(Some(Outcome::Refused(*refusal))),
+                Plan::Satisfied(_) | Plan::Open { .. } => {}
             }
             let shown =
                 id.and_then(|id| issued.get(&(row.account_id, id))).cloned().map(Box::new).ok_or(Abort::LostRace)?;
-            Ok(match plan {
+            Ok(Some(match plan {
                 Plan::Open { existing: None, .. } => Outcome::Created(shown),
                 _ => Outcome::Existing(shown),
-            })
+            }))
         })
         .collect()
 }

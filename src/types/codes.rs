@@ -28,7 +28,7 @@ const ALPHABET: [char; 32] = [
 ];
 
 /// A spreadsheet runs a cell that starts with one of these; Excel takes the full-width forms too.
-const FORMULA_STARTS: [char; 8] = ['=', '@', '+', '-', '＝', '＠', '＋', '－'];
+pub const FORMULA_STARTS: [char; 8] = ['=', '@', '+', '-', '＝', '＠', '＋', '－'];
 
 /// The form by which codes are compared: trimmed, ASCII letters in lower case, all else as it was.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, sqlx::Type)]

@@ -2,6 +2,7 @@
 
 use jiff::Timestamp;
 use jiff::civil;
+use jiff::fmt::temporal::Pieces;
 use jiff::tz::TimeZone;
 use time::{Duration, OffsetDateTime};
 
@@ -9,6 +10,9 @@ use time::{Duration, OffsetDateTime};
 const AHEAD_MAX: Duration = Duration::hours(48);
 /// 2000-01-01T00:00:00Z, in seconds since 1970: older orders are typing errors.
 const EARLIEST_SECONDS: i64 = 946_684_800;
+
+/// An offset from UTC is less than a day.
+const OFFSET_SECONDS_END: u32 = 24 * 60 * 60;
 
 /// Why a text is no date of an order.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
@@ -56,6 +60,11 @@ fn parse_moment(text: &str, zone: &Zone) -> Option<OffsetDateTime> {
     // A leap second would silently become the second before it.
     let is_iso = text.len() <= 40 && text.starts_with(|c: char| c.is_ascii_digit()) && !text.contains(":60");
     if !is_iso || text.contains('[') {
+        return None;
+    }
+    // jiff takes offsets that are longer than those that ISO 8601 can write.
+    let offset = Pieces::parse(text).ok()?.to_numeric_offset();
+    if offset.is_some_and(|offset| offset.seconds().unsigned_abs() >= OFFSET_SECONDS_END) {
         return None;
     }
     if let Ok(instant) = text.parse::<Timestamp>() {

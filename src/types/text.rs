@@ -83,8 +83,7 @@ fn mask_card_numbers(text: &str) -> String {
     let mut start = 0;
     while start < masked.len() {
         let digits = digits_of_number(&masked, start);
-        let is_card = (13..=19).contains(&digits.len()) && is_card_number(&masked, &digits);
-        for place in digits.iter().rev().skip(4).filter(|_| is_card) {
+        for place in cards_among(&masked, &digits).iter().flat_map(|card| card.iter().rev().skip(4)) {
             masked[*place] = '*';
         }
         start = digits.last().map_or(start + 1, |last| last + 1);
@@ -106,6 +105,20 @@ fn digits_of_number(text: &[char], start: usize) -> Vec<usize> {
         place += 1;
     }
     places
+}
+
+/// The runs of whole groups among `places` that are card numbers: a quantity or a date may stand beside one.
+fn cards_among<'a>(text: &[char], places: &'a [usize]) -> Vec<&'a [usize]> {
+    let is_border = |index: usize| {
+        let before = index.checked_sub(1).and_then(|before| places.get(before));
+        before.zip(places.get(index)).is_none_or(|(before, here)| before + 1 < *here)
+    };
+    let lengths = |start: usize| (13..=19).filter_map(move |length| places.get(start..start + length));
+    (0..places.len())
+        .filter(|start| is_border(*start))
+        .flat_map(|start| lengths(start).filter(move |card| is_border(start + card.len())))
+        .filter(|card| is_card_number(text, card))
+        .collect()
 }
 
 fn is_card_number(text: &[char], places: &[usize]) -> bool {
@@ -161,6 +174,8 @@ mod tests {
             ("gift 4111 1111 1111 1111 thanks", "gift **** **** **** 1111 thanks"),
             ("5555555555554444", "************4444"),
             ("378282246310005", "***********0005"),
+            ("2 4111 1111 1111 1111", "2 **** **** **** 1111"),
+            ("4111 1111 1111 1111 12/27", "**** **** **** 1111 12/27"),
             ("4111-1111-1111-1112", "4111-1111-1111-1112"),
             ("order 1234567890123456", "order 1234567890123456"),
             ("2 x 400 g", "2 x 400 g"),

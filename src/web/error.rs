@@ -9,7 +9,7 @@ use axum::response::{IntoResponse, Response};
 use serde::Serialize;
 use serde_json::Value;
 
-use crate::db::{Applied, Fault};
+use crate::db::{Abort, Applied, Fault};
 
 /// Declares the table: variant, status, spelling on the wire.
 macro_rules! codes {
@@ -135,8 +135,11 @@ impl ApiError {
 
     /// The answer to a mistake of ours: it says nothing to the client and all to the log.
     pub fn internal(cause: impl std::fmt::Display) -> Self {
-        Self::new(Code::Internal, "something went wrong on our side; the request's id leads to it in the server's log")
-            .caused_by(cause)
+        let message = "something went wrong on our side; the request's id leads to it in the server's log";
+        let mut error = Self::new(Code::Internal, message).caused_by(cause);
+        // Whatever it was, it may have happened after the commit.
+        error.0.applied = Applied::Unknown;
+        error
     }
 
     /// Names the field or parameter that is at fault.
@@ -206,18 +209,22 @@ impl From<Fault> for ApiError {
     fn from(fault: Fault) -> Self {
         let class = fault.sql_state().map(|state| state.chars().take(2).collect::<String>());
         let applied = fault.applied;
-        let mut error = match (class.as_deref(), applied) {
-            (Some("22"), _) => {
-                Self::new(Code::InvalidValue, "a value of the request cannot be stored; nothing was stored")
-            }
-            (Some("23" | "42"), _) => return Self::internal(fault),
-            (_, Applied::None) => {
-                Self::new(Code::Unavailable, "the database did not answer; nothing was stored, send the request again")
-            }
-            (_, Applied::Unknown) => Self::new(
+        let mut error = match (applied, class.as_deref()) {
+            (Applied::Unknown, _) => Self::new(
                 Code::Unavailable,
                 "the database went away while storing; send the same request again to learn whether it was stored",
             ),
+            (Applied::None, Some("22")) => {
+                Self::new(Code::InvalidValue, "a value of the request cannot be stored; nothing was stored")
+            }
+            (Applied::None, Some("23" | "42")) => return Self::internal(fault),
+            (Applied::None, _) if matches!(fault.abort, Abort::LostRace) => Self::new(
+                Code::Unavailable,
+                "others stored the same at the same time; nothing was stored, send the request again",
+            ),
+            (Applied::None, _) => {
+                Self::new(Code::Unavailable, "the database did not answer; nothing was stored, send the request again")
+            }
         }
         .caused_by(fault);
         error.0.applied = applied;

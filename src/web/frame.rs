@@ -7,7 +7,7 @@ use std::time::Instant;
 use axum::Json;
 use axum::body::Body;
 use axum::extract::{MatchedPath, Request, State};
-use axum::http::{HeaderName, HeaderValue, StatusCode, header};
+use axum::http::{HeaderName, HeaderValue, Method, StatusCode, header};
 use axum::middleware::Next;
 use axum::response::{IntoResponse, Response};
 use tracing::Instrument;
@@ -36,11 +36,17 @@ pub async fn frame(mut request: Request, next: Next) -> Response {
 
     let seconds = started.elapsed().as_secs_f64();
     let status = response.status().as_u16();
-    let labels = [("method", method.to_string()), ("route", route), ("status", status.to_string())];
+    let labels = [("method", label(&method)), ("route", route), ("status", status.to_string())];
     metrics::counter!("goodword_http_requests_total", &labels).increment(1);
     metrics::histogram!("goodword_http_request_duration_seconds", &labels).record(seconds);
     span.in_scope(|| log(&response, status, seconds));
     finish(response, &id)
+}
+
+/// The method as the metrics know it. A client can make up any number of methods; they must not each get a series.
+fn label(method: &Method) -> String {
+    let known = [Method::GET, Method::HEAD, Method::POST, Method::PUT, Method::PATCH, Method::DELETE, Method::OPTIONS];
+    if known.contains(method) { method.to_string() } else { "other".to_owned() }
 }
 
 /// Gives a request a place among those worked on, or asks its sender to come again. Probes need none.

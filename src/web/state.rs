@@ -18,8 +18,10 @@ pub struct Limits {
     pub upload_bytes_max: usize,
     /// How long a JSON body may take to arrive.
     pub body_timeout: Duration,
-    /// How long a file of coupons may take to arrive.
+    /// How long a file of coupons may take to arrive. Its pieces must not be further apart than a JSON body may take.
     pub upload_timeout: Duration,
+    /// How many files of coupons may arrive at once.
+    pub uploads_in_flight_max: usize,
     /// How many requests are worked on at once; the next is asked to come again.
     pub requests_in_flight_max: usize,
 }
@@ -31,6 +33,7 @@ impl Default for Limits {
             upload_bytes_max: 64 << 20,
             body_timeout: Duration::from_secs(15),
             upload_timeout: Duration::from_secs(600),
+            uploads_in_flight_max: 8,
             requests_in_flight_max: 512,
         }
     }
@@ -46,6 +49,7 @@ pub struct App {
     pub limits: Limits,
     pub metrics: PrometheusHandle,
     pub in_flight: Arc<Semaphore>,
+    pub uploads_in_flight: Arc<Semaphore>,
 }
 
 impl App {
@@ -58,6 +62,7 @@ impl App {
             limits,
             metrics,
             in_flight: Arc::new(Semaphore::new(limits.requests_in_flight_max)),
+            uploads_in_flight: Arc::new(Semaphore::new(limits.uploads_in_flight_max)),
         }
     }
 }

@@ -1,7 +1,6 @@
 //! A large body as a plain reader for a thread that may block. Holds a few pieces at most, within a size and a time.
 
 use std::io::{self, Read};
-use std::time::Duration;
 
 use axum::body::Body;
 use bytes::{Buf, Bytes};
@@ -10,6 +9,7 @@ use tokio::sync::mpsc;
 
 use super::error::ApiError;
 use super::extract::{cut_short, too_large, too_slow};
+use super::state::Limits;
 
 /// Why a body ended before its end.
 #[derive(Clone, Copy, Debug, thiserror::Error)]
@@ -38,26 +38,27 @@ pub struct BodyReader {
 }
 
 impl BodyReader {
-    /// Starts to receive `body`, at most `bytes_max` bytes within `time_max`.
-    pub fn new(body: Body, bytes_max: usize, time_max: Duration) -> Self {
+    /// Starts to receive `body`, within the limits of an upload.
+    pub fn new(body: Body, limits: Limits) -> Self {
         let (sender, pieces) = mpsc::channel(4);
-        tokio::spawn(receive(body, bytes_max, time_max, sender));
+        tokio::spawn(receive(body, limits, sender));
         Self { pieces, current: Bytes::new() }
     }
 }
 
-async fn receive(body: Body, bytes_max: usize, time_max: Duration, pieces: mpsc::Sender<Result<Bytes, Broken>>) {
-    let deadline = tokio::time::Instant::now() + time_max;
-    let mut body = Limited::new(body, bytes_max);
+async fn receive(body: Body, limits: Limits, pieces: mpsc::Sender<Result<Bytes, Broken>>) {
+    let deadline = tokio::time::Instant::now() + limits.upload_timeout;
+    let mut body = Limited::new(body, limits.upload_bytes_max);
     loop {
-        let piece = match tokio::time::timeout_at(deadline, body.frame()).await {
+        let patience = deadline.min(tokio::time::Instant::now() + limits.body_timeout);
+        let piece = match tokio::time::timeout_at(patience, body.frame()).await {
             Err(_elapsed) => Err(Broken::TooSlow),
             Ok(None) => return,
             Ok(Some(Ok(frame))) => match frame.into_data() {
                 Ok(data) => Ok(data),
                 Err(_trailers) => continue,
             },
-            Ok(Some(Err(fault))) if fault.is::<LengthLimitError>() => Err(Broken::TooLarge(bytes_max)),
+            Ok(Some(Err(fault))) if fault.is::<LengthLimitError>() => Err(Broken::TooLarge(limits.upload_bytes_max)),
             Ok(Some(Err(_))) => Err(Broken::CutShort),
         };
         let is_last = piece.is_err();

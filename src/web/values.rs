@@ -61,15 +61,16 @@ impl FieldValue for Email {
 impl FieldValue for CouponCode {
     fn read(scalar: Scalar<'_>) -> Result<Self, Invalid> {
         Self::try_from(scalar.text_or_digits()?).map_err(|fault| match fault {
-            InvalidCode::TooLong => Invalid::new("too_long", fault.to_string()),
-            _ => Invalid::new("invalid_code", fault.to_string()),
+            InvalidCode::TooLong => Invalid::new("too_long", format!("cannot be used. {fault}")),
+            _ => Invalid::new("invalid_code", format!("cannot be used. {fault}")),
         })
     }
 }
 
 impl FieldValue for RecordedCode {
     fn read(scalar: Scalar<'_>) -> Result<Self, Invalid> {
-        Self::try_from(scalar.text_or_digits()?.to_owned()).map_err(|fault| Invalid::new("too_long", fault.to_string()))
+        Self::try_from(scalar.text_or_digits()?.to_owned())
+            .map_err(|fault| Invalid::new("too_long", format!("cannot be used. {fault}")))
     }
 }
 

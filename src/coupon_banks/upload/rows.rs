@@ -101,7 +101,7 @@ impl RefusalReason {
 pub struct Pin(String);
 
 impl Pin {
-    /// The secret itself, for encrypting it.
+    /// The secret itself, for storing it.
     pub fn expose(&self) -> &str {
         &self.0
     }

@@ -95,8 +95,9 @@ fn customer(purchase: &Purchase) -> Option<CustomerOut> {
         first_name: purchase.customer_first_name.clone(),
         last_name: purchase.customer_last_name.clone(),
     };
-    let said = shown.id.is_some() || shown.first_name.is_some() || shown.last_name.is_some();
-    said.then_some(shown)
+    let texts = [&shown.account_id, &shown.email, &shown.first_name, &shown.last_name];
+    let is_said = texts.into_iter().any(Option::is_some);
+    is_said.then_some(shown)
 }
 
 impl From<AttributedTo> for AttributionOut {
