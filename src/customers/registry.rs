@@ -178,10 +178,6 @@ mod tests {
         Customer { account_id: SHOP, id: CustomerId(id), external_id, email, first_name: None, last_name: None }
     }
 
-    fn id_of(registry: &Registry, entry: Entry) -> Option<i64> {
-        registry.get(entry).id.map(|id| id.0)
-    }
-
     /// Each on a registry of its own, as the rows of separate rounds.
     fn maintained(stored: &[Customer], said: &Person) -> Result<Known, Unclear> {
         let mut registry = Registry::new(stored.to_vec());

@@ -147,7 +147,7 @@ impl From<Refusal> for ApiError {
             R::CampaignInactive => {
                 (Code::CampaignInactive, "this campaign is archived and takes no new advocates", "campaign.id")
             }
-            R::CouponTaken => (Code::CouponTaken, "this code is another advocate's; choose another", "coupon_code"),
+            R::CouponTaken => (Code::CouponTaken, "this code is taken; choose another", "coupon_code"),
             R::CouponRetired => {
                 (Code::CouponRetired, "this code was taken out of its bank; choose another", "coupon_code")
             }

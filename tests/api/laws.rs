@@ -28,6 +28,7 @@ async fn every_law_of_conservation_sees_the_bug_that_breaks_it() {
         ),
         (
             "alter table referral_codes drop constraint referral_codes_segment_id_position_key;
+            insert into customers (account_id, external_id, created_at) select id, 'C2', now() from accounts;
             insert into referral_codes (account_id, code, code_key, campaign_id, customer_id, segment_id, position, coupon_issued_at, created_at)
             select r.account_id, 'x', 'x', r.campaign_id, p.id, r.segment_id, r.position, now(), now()
             from referral_codes r join customers p on p.account_id = r.account_id and p.id <> r.customer_id",

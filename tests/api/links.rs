@@ -15,7 +15,7 @@ fn path_of(link: &serde_json::Value) -> String {
 async fn the_link_that_was_answered_leads_anybody_to_the_campaigns_page_with_the_code() {
     let app = TestApp::start().await;
     let bank = app.bank(&["Clooney1"]).await;
-    let issued = app.advocate("C1").from_bank(&bank).await.expect(201);
+    let issued = app.advocate("C1").out_of(&bank).await.expect(201);
     let code = issued["referral_code"].as_str().expect("a code");
     assert_eq!(issued["trackable_link"], format!("{PUBLIC_URL}/acme/{code}"));
     let followed = app.anonymous().get(&path_of(&issued["trackable_link"])).await.expect(302);
@@ -63,13 +63,15 @@ async fn a_link_of_nobodys_leads_nowhere() {
     let app = TestApp::start().await;
     app.other_account().await;
     let bank = app.bank(&["Clooney1"]).await;
-    let issued = app.advocate("C1").from_bank(&bank).await.expect(201);
+    let issued = app.advocate("C1").out_of(&bank).await.expect(201);
     let code = issued["referral_code"].as_str().expect("a code");
     let visitor = app.anonymous();
     let unknown = visitor.get("/acme/zzzzzzzz").await.refused(404, "not_found");
     assert_eq!(unknown.header("cache-control"), "no-store");
     // A coupon is no referral code, and another account's code is no code.
-    for path in ["/acme/Clooney1".to_owned(), format!("/rival/{code}"), format!("/nobody/{code}"), format!("/acme/{code}x")] {
+    for path in
+        ["/acme/Clooney1".to_owned(), format!("/rival/{code}"), format!("/nobody/{code}"), format!("/acme/{code}x")]
+    {
         let answer = visitor.get(&path).await.refused(404, "not_found");
         assert_eq!(answer.without_request_id(), unknown.without_request_id(), "{path}");
     }

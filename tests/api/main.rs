@@ -2,12 +2,19 @@
 #![expect(clippy::expect_used, reason = "a test that cannot go on says what it missed")]
 
 mod attribution;
+mod batches;
 mod campaigns;
 mod contract;
+mod coupon_banks;
 mod database_faults;
 mod first_order;
 mod frame;
 mod harness;
 mod input_rules;
 mod laws;
+mod links;
+mod order_rules;
+mod order_values;
 mod purchases;
+mod races;
+mod referral_codes;

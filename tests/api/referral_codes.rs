@@ -41,7 +41,7 @@ async fn an_advocate_gets_one_unused_code_of_the_bank_and_keeps_it_however_he_is
         .email("jzheng@example.mil")
         .with("customer.first_name", "Jaylene")
         .with("customer.last_name", "Zheng")
-        .from_bank(&bank)
+        .out_of(&bank)
         .await
         .expect(201);
     let (code, coupon) = (text(&first, "referral_code"), text(&first, "coupon_code"));
@@ -63,9 +63,9 @@ async fn an_advocate_gets_one_unused_code_of_the_bank_and_keeps_it_however_he_is
 
     app.clock.advance(time::Duration::days(400));
     for again in [
-        app.advocate("C9911").from_bank(&bank),
-        app.advocate("C9911").email("jzheng@example.mil").from_bank(&bank),
-        whoever_has(&app, "jzheng@example.mil").from_bank(&bank),
+        app.advocate("C9911").out_of(&bank),
+        app.advocate("C9911").email("jzheng@example.mil").out_of(&bank),
+        whoever_has(&app, "jzheng@example.mil").out_of(&bank),
         app.advocate("C9911").code(&coupon.to_lowercase()),
         app.advocate("C9911"),
     ] {
@@ -85,7 +85,7 @@ async fn a_personal_code_is_his_in_any_case_and_shown_as_it_was_loaded() {
     for again in [
         app.advocate("C9912").code("CLOONEY1"),
         app.advocate("C9912").code(" Clooney1 "),
-        app.advocate("C9912").from_bank(&bank),
+        app.advocate("C9912").out_of(&bank),
     ] {
         assert_eq!(again.await.expect(200).json, first.json);
     }
@@ -116,7 +116,7 @@ async fn a_first_coupon_is_added_to_the_referral_code_he_has() {
     let bare = [app.advocate("C1").await.expect(201), app.advocate("C2").await.expect(201)];
 
     app.clock.advance(time::Duration::hours(1));
-    let by_bank = app.advocate("C1").from_bank(&bank).await.expect(200);
+    let by_bank = app.advocate("C1").out_of(&bank).await.expect(200);
     let by_code = app.advocate("C2").code("clooney1").await.expect(200);
     assert_eq!((&by_bank["coupon_code"], &by_code["coupon_code"]), (&json!("A1"), &json!("Clooney1")));
     for (before, after) in bare.iter().zip([&by_bank, &by_code]) {
@@ -126,7 +126,7 @@ async fn a_first_coupon_is_added_to_the_referral_code_he_has() {
     }
     let listed = app.get(&bank.coupons()).await.expect(200);
     assert_eq!(listed["results"][0]["issued_at"], "2026-08-01T13:00:00Z");
-    assert_eq!(app.advocate("C1").from_bank(&bank).await.expect(200).json, by_bank.json);
+    assert_eq!(app.advocate("C1").out_of(&bank).await.expect(200).json, by_bank.json);
     assert_eq!(app.advocate("C2").await.expect(200).json, by_code.json);
     app.finish().await;
 }
@@ -138,16 +138,12 @@ async fn an_advocate_who_has_a_coupon_cannot_take_another() {
     let other = app.bank(&["B1"]).await;
     let first = app.advocate("C1").code("A1").await.expect(201);
     let before = stored(&app).await;
-    for another in [
-        app.advocate("C1").code("A2"),
-        app.advocate("C1").code("B1"),
-        app.advocate("C1").from_bank(&other),
-    ] {
+    for another in [app.advocate("C1").code("A2"), app.advocate("C1").code("B1"), app.advocate("C1").out_of(&other)] {
         let refusal = another.email("new@example.com").await.refused(409, "advocate_has_coupon");
         assert_eq!(refusal["error"]["param"], "customer");
     }
     assert_eq!(stored(&app).await, before);
-    assert_eq!(app.advocate("C1").from_bank(&bank).await.expect(200).json, first.json);
+    assert_eq!(app.advocate("C1").out_of(&bank).await.expect(200).json, first.json);
     app.finish().await;
 }
 
@@ -155,11 +151,11 @@ async fn an_advocate_who_has_a_coupon_cannot_take_another() {
 async fn what_he_has_is_answered_from_an_empty_bank_and_an_archived_campaign_too() {
     let app = TestApp::start().await;
     let bank = app.bank(&["A1"]).await;
-    let first = app.advocate("C1").from_bank(&bank).await.expect(201);
-    app.advocate("C2").from_bank(&bank).await.refused(409, "bank_exhausted");
-    assert_eq!(app.advocate("C1").from_bank(&bank).await.expect(200).json, first.json);
+    let first = app.advocate("C1").out_of(&bank).await.expect(201);
+    app.advocate("C2").out_of(&bank).await.refused(409, "bank_exhausted");
+    assert_eq!(app.advocate("C1").out_of(&bank).await.expect(200).json, first.json);
     archive(&app, CAMPAIGN, true).await;
-    for again in [app.advocate("C1").from_bank(&bank), app.advocate("C1").code("a1"), app.advocate("C1")] {
+    for again in [app.advocate("C1").out_of(&bank), app.advocate("C1").code("a1"), app.advocate("C1")] {
         assert_eq!(again.await.expect(200).json, first.json);
     }
     app.finish().await;
@@ -174,9 +170,9 @@ async fn an_archived_campaign_gives_nothing_new_until_it_is_taken_out_of_the_arc
     let before = stored(&app).await;
     for call in [
         app.advocate("NEW"),
-        app.advocate("NEW").from_bank(&bank),
+        app.advocate("NEW").out_of(&bank),
         app.advocate("NEW").code("Clooney1"),
-        app.advocate("KNOWN").from_bank(&bank),
+        app.advocate("KNOWN").out_of(&bank),
         app.advocate("KNOWN").code("Clooney1"),
     ] {
         let refusal = call.await.refused(409, "campaign_inactive");
@@ -185,7 +181,7 @@ async fn an_archived_campaign_gives_nothing_new_until_it_is_taken_out_of_the_arc
     assert_eq!(stored(&app).await, before);
     archive(&app, CAMPAIGN, false).await;
     app.advocate("NEW").code("Clooney1").await.expect(201);
-    app.advocate("KNOWN").from_bank(&bank).await.expect(200);
+    app.advocate("KNOWN").out_of(&bank).await.expect(200);
     app.finish().await;
 }
 
@@ -194,12 +190,14 @@ async fn an_exhausted_bank_refuses_and_leaves_nothing_behind() {
     let app = TestApp::start().await;
     let empty = app.bank(&[]).await;
     let used_up = app.bank(&["A1"]).await;
-    app.advocate("C1").from_bank(&used_up).await.expect(201);
+    app.advocate("C1").out_of(&used_up).await.expect(201);
     app.advocate("KNOWN").email("known@example.com").await.expect(201);
     let before = stored(&app).await;
     for bank in [&empty, &used_up] {
-        for call in [app.advocate("NEW"), whoever_has(&app, "new@example.com"), app.advocate("KNOWN").email("n@example.com")] {
-            let refusal = call.from_bank(bank).await.refused(409, "bank_exhausted");
+        for call in
+            [app.advocate("NEW"), whoever_has(&app, "new@example.com"), app.advocate("KNOWN").email("n@example.com")]
+        {
+            let refusal = call.out_of(bank).await.refused(409, "bank_exhausted");
             assert_eq!(refusal["error"]["param"], "coupon_bank_id");
         }
     }
@@ -248,8 +246,8 @@ async fn each_campaign_gives_an_advocate_a_code_and_a_coupon_of_its_own() {
     let bank = app.bank(&["A1", "A2"]).await;
     let autumn = json!({ "id": 7, "name": "Autumn", "destination_url": "https://shop.example.com/autumn" });
     app.post("/v1/campaigns", autumn).await.expect(201);
-    let spring = app.advocate("C1").from_bank(&bank).await.expect(201);
-    let autumn = app.advocate("C1").with("campaign.id", 7).from_bank(&bank).await.expect(201);
+    let spring = app.advocate("C1").out_of(&bank).await.expect(201);
+    let autumn = app.advocate("C1").with("campaign.id", 7).out_of(&bank).await.expect(201);
     assert_eq!(autumn["customer"], spring["customer"]);
     assert_ne!(autumn["referral_code"], spring["referral_code"]);
     assert_ne!(autumn["coupon_code"], spring["coupon_code"]);

@@ -2,7 +2,7 @@
 
 use std::path::PathBuf;
 use std::sync::atomic::{AtomicUsize, Ordering};
-use std::sync::{Arc, Mutex};
+use std::sync::{Arc, Mutex, Weak};
 
 use sqlx::postgres::{PgConnectOptions, PgSslMode};
 use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt, copy};
@@ -26,7 +26,7 @@ pub enum Cut {
     Meanwhile,
 }
 
-/// What is arranged for the next commit.
+/// What is arranged for the next transaction.
 enum Plan {
     Cut { how: Cut, for_good: bool },
     Hold { arrived: oneshot::Sender<()>, go_on: oneshot::Receiver<()> },
@@ -96,8 +96,8 @@ impl Proxy {
         *self.0.plan.lock().expect("no panics") = Some(Plan::Cut { how, for_good });
     }
 
-    /// Holds the next commit back. Tells when it has come; it goes on when it is told to.
-    pub fn hold_next_commit(&self) -> (oneshot::Receiver<()>, oneshot::Sender<()>) {
+    /// Holds the next transaction back at its beginning. Tells when it has come; it goes on when it is told to.
+    pub fn hold_next_transaction(&self) -> (oneshot::Receiver<()>, oneshot::Sender<()>) {
         let ((arrived, has_arrived), (tell, go_on)) = (oneshot::channel(), oneshot::channel());
         *self.0.plan.lock().expect("no panics") = Some(Plan::Hold { arrived, go_on });
         (has_arrived, tell)
@@ -140,7 +140,7 @@ async fn connect(target: &PgConnectOptions) -> std::io::Result<Box<dyn Stream>> 
 }
 
 /// Carries one connection until either side ends it, or the plan does.
-async fn carry(way: std::sync::Weak<Way>, client: UnixStream) {
+async fn carry(way: Weak<Way>, client: UnixStream) {
     let Some(target) = way.upgrade().map(|way| way.target.clone()) else { return };
     let Ok(server) = connect(&target).await else { return };
     let (mut from_client, mut to_client) = client.into_split();
@@ -149,7 +149,7 @@ async fn carry(way: std::sync::Weak<Way>, client: UnixStream) {
         // The first message has no type.
         let mut message = read_message(&mut from_client, false).await?;
         loop {
-            let plan = if message == *b"Q\0\0\0\x0bCOMMIT\0" { next_plan(&way) } else { None };
+            let plan = statement(&message).and_then(|statement| next_plan(&way, statement));
             match plan {
                 None => {}
                 Some(Plan::Hold { arrived, go_on }) => {
@@ -184,10 +184,25 @@ async fn carry(way: std::sync::Weak<Way>, client: UnixStream) {
     }
 }
 
-fn next_plan(way: &std::sync::Weak<Way>) -> Option<Plan> {
+/// The text of a message that is a plain statement, as those that begin and end a transaction are.
+fn statement(message: &[u8]) -> Option<&str> {
+    let text = message.strip_prefix(b"Q")?.get(4..)?.strip_suffix(b"\0")?;
+    str::from_utf8(text).ok()
+}
+
+/// What is arranged for this statement.
+fn next_plan(way: &Weak<Way>, statement: &str) -> Option<Plan> {
     let way = way.upgrade()?;
-    way.commits.fetch_add(1, Ordering::SeqCst);
-    way.plan.lock().expect("no panics").take()
+    if statement == "COMMIT" {
+        way.commits.fetch_add(1, Ordering::SeqCst);
+    }
+    let mut plan = way.plan.lock().expect("no panics");
+    let is_due = match &*plan {
+        Some(Plan::Cut { .. }) => statement == "COMMIT",
+        Some(Plan::Hold { .. }) => statement == "BEGIN",
+        None => false,
+    };
+    if is_due { plan.take() } else { None }
 }
 
 async fn read_message(from: &mut (impl AsyncRead + Unpin), has_type: bool) -> std::io::Result<Vec<u8>> {

@@ -9,10 +9,10 @@ use crate::harness::app::TestApp;
 async fn a_customer_known_by_email_alone_takes_on_the_id_of_a_later_call() {
     let app = TestApp::start().await;
     let bank = app.bank(&["A1", "A2"]).await;
-    let first = whoever_has(&app, "ada@example.com").from_bank(&bank).await.expect(201);
+    let first = whoever_has(&app, "ada@example.com").out_of(&bank).await.expect(201);
     assert_eq!(first["customer"]["account_id"], Value::Null);
 
-    let adopted = app.advocate("C1").email("ada@example.com").from_bank(&bank).await.expect(200);
+    let adopted = app.advocate("C1").email("ada@example.com").out_of(&bank).await.expect(200);
     assert_eq!(adopted["customer"]["account_id"], "C1");
     for field in ["referral_code", "coupon_code"] {
         assert_eq!(adopted[field], first[field], "{field}");
@@ -29,8 +29,8 @@ async fn a_customer_known_by_email_alone_takes_on_the_id_of_a_later_call() {
 async fn a_known_id_takes_on_a_new_email_and_keeps_its_code() {
     let app = TestApp::start().await;
     let bank = app.bank(&["A1", "A2"]).await;
-    let first = app.advocate("C1").email("ada@example.com").from_bank(&bank).await.expect(201);
-    let moved = app.advocate("C1").email("ada@example.org").from_bank(&bank).await.expect(200);
+    let first = app.advocate("C1").email("ada@example.com").out_of(&bank).await.expect(201);
+    let moved = app.advocate("C1").email("ada@example.org").out_of(&bank).await.expect(200);
     assert_eq!(moved["customer"]["email"], "ada@example.org");
     assert_eq!((&moved["referral_code"], &moved["coupon_code"]), (&first["referral_code"], &first["coupon_code"]));
     assert_eq!(whoever_has(&app, "ada@example.org").await.expect(200).json, moved.json);
@@ -54,7 +54,7 @@ async fn an_id_and_an_email_of_two_customers_are_refused_and_use_nothing_up() {
     for (id, email) in [("C1", "bob@example.com"), ("C3", "BOB@example.com"), ("C1", "eve@example.com")] {
         for call in [
             app.advocate(id),
-            app.advocate(id).from_bank(&bank),
+            app.advocate(id).out_of(&bank),
             app.advocate(id).code("A1"),
             app.advocate(id).with("customer.first_name", "Mallory"),
         ] {
@@ -71,8 +71,8 @@ async fn an_id_and_an_email_of_two_customers_are_refused_and_use_nothing_up() {
 async fn an_email_is_the_same_in_any_case_and_a_top_level_one_is_his() {
     let app = TestApp::start().await;
     let bank = app.bank(&["A1", "A2"]).await;
-    let first = whoever_has(&app, "jzheng@example.mil").from_bank(&bank).await.expect(201);
-    let again = whoever_has(&app, "JZheng@Example.MIL").from_bank(&bank).await.expect(200);
+    let first = whoever_has(&app, "jzheng@example.mil").out_of(&bank).await.expect(201);
+    let again = whoever_has(&app, "JZheng@Example.MIL").out_of(&bank).await.expect(200);
     for field in ["referral_code", "coupon_code"] {
         assert_eq!(again[field], first[field], "{field}");
     }
@@ -124,7 +124,10 @@ async fn names_are_kept_to_the_letter_and_a_blank_one_takes_nothing_away() {
     app.advocate("C1").with("customer.first_name", "Ada").with("customer.last_name", "Byron").await.expect(200);
     for nothing in [json!(""), json!("  "), json!(null)] {
         let answer = app.advocate("C1").with("customer.first_name", nothing).await.expect(200);
-        assert_eq!((&answer["customer"]["first_name"], &answer["customer"]["last_name"]), (&json!("Ada"), &json!("Byron")));
+        assert_eq!(
+            (&answer["customer"]["first_name"], &answer["customer"]["last_name"]),
+            (&json!("Ada"), &json!("Byron"))
+        );
     }
     app.finish().await;
 }

@@ -10,7 +10,8 @@ use crate::harness::words::Request;
 #[tokio::test]
 async fn a_campaign_that_is_not_named_or_not_there_is_refused() {
     let app = TestApp::start().await;
-    let largest = json!({ "id": 9_007_199_254_740_991_i64, "name": "Large", "destination_url": "https://shop.example.com" });
+    let largest =
+        json!({ "id": 9_007_199_254_740_991_i64, "name": "Large", "destination_url": "https://shop.example.com" });
     app.post("/v1/campaigns", largest).await.expect(201);
     let (missing, unknown) = ((400, "missing"), (404, "campaign_not_found"));
     let cases = [
@@ -202,7 +203,12 @@ async fn of_two_refusals_the_first_of_the_agreed_order_is_answered() {
     for (request, status, code) in cases {
         let sent = request.body.to_string();
         let answer = request.await;
-        assert_eq!((answer.status, &answer["error"]["code"]), (status, &json!(code)), "{sent} was answered {}", answer.text);
+        assert_eq!(
+            (answer.status, &answer["error"]["code"]),
+            (status, &json!(code)),
+            "{sent} was answered {}",
+            answer.text
+        );
     }
     assert_eq!(stored(&app).await, before, "a refusal changes nothing");
     for satisfied in [bank(ada(7), 1), ada(7).code("hers-7"), ada(7), bob(7)] {

@@ -22,7 +22,7 @@ async fn another_accounts_campaign_bank_and_coupon_are_answered_like_ones_that_d
     let ask = || rival.advocate("R1");
     same(ask().with("campaign.id", 7).await, ask().with("campaign.id", 8).await, "campaign_not_found");
     let no_bank = ask().with("coupon_bank_id", 987_654_321).await;
-    same(ask().from_bank(&bank).await, no_bank, "coupon_bank_not_found");
+    same(ask().out_of(&bank).await, no_bank, "coupon_bank_not_found");
     for code in ["FREE", "HELD"] {
         same(ask().code(code).await, ask().code("NOSUCHCODE").await, "coupon_not_found");
     }
@@ -30,7 +30,7 @@ async fn another_accounts_campaign_bank_and_coupon_are_answered_like_ones_that_d
 
     // The same people and codes are somebody else's here, and the two accounts do not meet.
     let bank = rival.bank(&["FREE", "HELD"]).await;
-    let theirs = rival.advocate("C1").email("ada@example.com").from_bank(&bank).await.expect(201);
+    let theirs = rival.advocate("C1").email("ada@example.com").out_of(&bank).await.expect(201);
     let ours = app.advocate("C1").await.expect(200);
     assert_ne!(theirs["referral_code"], ours["referral_code"]);
     assert_ne!(theirs["customer"]["id"], ours["customer"]["id"]);
@@ -39,7 +39,7 @@ async fn another_accounts_campaign_bank_and_coupon_are_answered_like_ones_that_d
 
 #[tokio::test]
 async fn a_pin_is_shown_where_its_code_is_handed_out_and_nowhere_else() {
-    const PIN: &str = "p1n 4711-ÜÄ";
+    const PIN: &str = "zebra 4711-ÜÄ";
     let app = TestApp::start().await;
     let bank = app.bank(&[]).await;
     let file = format!("GIFT-1,{PIN}\nGIFT-2,{PIN}\nGIFT-3\n");
@@ -60,7 +60,9 @@ async fn a_pin_is_shown_where_its_code_is_handed_out_and_nowhere_else() {
     others.push(app.advocate("C2").code("GIFT-1").await.expect(409));
     others.push(app.order("281").code("GIFT-1").await.expect(201));
     others.push(app.order("281").code("GIFT-1").await.expect(200));
-    others.push(app.post(&format!("{}/retire", bank.coupons()), json!({ "codes": ["GIFT-1", "GIFT-2"] })).await.expect(200));
+    others.push(
+        app.post(&format!("{}/retire", bank.coupons()), json!({ "codes": ["GIFT-1", "GIFT-2"] })).await.expect(200),
+    );
     for path in [
         "/v1/coupon_banks".to_owned(),
         format!("/v1/coupon_banks/{}", bank.id),
@@ -75,8 +77,9 @@ async fn a_pin_is_shown_where_its_code_is_handed_out_and_nowhere_else() {
     }
     others.push(app.anonymous().get(&format!("/acme/{}", text(&issued, "referral_code"))).await.expect(302));
     for answer in others {
-        assert!(!answer.text.contains("4711"), "a PIN in {}", answer.text);
-        assert!(!format!("{:?}", answer.headers).contains("4711"), "a PIN in {:?}", answer.headers);
+        // The PIN's digits could stand in any request's id.
+        let all = format!("{}{:?}", answer.text, answer.headers).to_lowercase();
+        assert!(!all.contains("zebra"), "a PIN in {all}");
     }
     app.finish().await;
 }
