@@ -1,5 +1,5 @@
-//! The command line: its words, and which of them does what. Each area has a file; what they share is in [`database`],
-//! [`exit`] and [`output`].
+//! The command line: its words, and which of them does what. Each area has a file; what they share is in `database`,
+//! `exit` and `output`.
 //!
 //! `serve` and `demo` own the private PostgreSQL. All other commands attach to it, or start it for as long as they last.
 
