@@ -7,11 +7,12 @@ use tokio::fs::File;
 use super::import::{Load, RefusedRow};
 use super::upload::RefusalReason;
 
-/// Makes the staging table and lifts the limits of a single request: a large file takes longer. Waiting for another
-/// load of the account may take as long as that one.
+/// Makes the staging table, and sets the session to large work: no limits of a single request, plans that know how much
+/// there is. Waiting for another load of the account may take as long as that one.
 pub async fn open(conn: &mut PgConnection) -> sqlx::Result<()> {
     sqlx::raw_sql(
         "set local statement_timeout = 0; set local idle_in_transaction_session_timeout = 0; set local lock_timeout = '10min';
+        set local plan_cache_mode = auto; set local enable_seqscan = on;
         create temporary table staged_coupons (line bigint, code text, code_key text, pin text, reason text, message text) on commit drop",
     )
     .execute(conn)

@@ -321,21 +321,26 @@ pub async fn list_coupons(
     page: PageRequest,
 ) -> sqlx::Result<Vec<(CouponPlace, ListedCoupon)>> {
     let rows = sqlx::query!(
-        r#"select c.segment_id as "segment_id: SegmentId", c.position, c.code as "code: CouponCode", k.status as "status!: CouponStatus",
-            r.coupon_issued_at as "coupon_issued_at?", r.code as "referral_code?", r.campaign_id as "campaign_id?: CampaignId",
+        r#"select s.id as "segment_id: SegmentId", k.position as "position!", k.code as "code!: CouponCode", k.status as "status!: CouponStatus",
+            k.coupon_issued_at as "coupon_issued_at?", k.referral_code as "referral_code?", k.campaign_id as "campaign_id?: CampaignId",
             u.id as "customer_id?: CustomerId", u.external_id as "external_id?: OpaqueId", u.email as "email?: Email",
             u.first_name as "first_name?", u.last_name as "last_name?"
         from coupon_segments s
-        join coupons c on c.account_id = s.account_id and c.segment_id = s.id
-        left join referral_codes r on r.account_id = c.account_id and r.segment_id = c.segment_id and r.position = c.position
-        left join coupon_retirements t on t.account_id = c.account_id and t.segment_id = c.segment_id and t.position = c.position
-        left join customers u on u.account_id = r.account_id and u.id = r.customer_id
         cross join lateral (
-            select case when r.id is not null then 'issued' when t.position is not null then 'retired' else 'available' end as status) k
-        where s.account_id = $1 and s.bank_id = $2 and ($3::text is null or k.status = $3)
-            and (c.segment_id, c.position) > ($4, $5)
-        order by c.segment_id, c.position
-        limit $6 offset $7"#,
+            select c.position, c.code, r.coupon_issued_at, r.code as referral_code, r.campaign_id, r.customer_id,
+                case when r.id is not null then 'issued' when t.position is not null then 'retired' else 'available' end as status
+            from coupons c
+            left join referral_codes r on r.account_id = c.account_id and r.segment_id = c.segment_id and r.position = c.position
+            left join coupon_retirements t on t.account_id = c.account_id and t.segment_id = c.segment_id and t.position = c.position
+            where c.account_id = s.account_id and c.segment_id = s.id and c.position > case when s.id = $4 then $5 else -1 end
+                and ($3::text is null
+                    or $3 = case when r.id is not null then 'issued' when t.position is not null then 'retired' else 'available' end)
+            order by c.position
+            limit $6::bigint + $7::bigint) k
+        left join customers u on u.account_id = s.account_id and u.id = k.customer_id
+        where s.account_id = $1 and s.bank_id = $2 and s.id >= $4
+        order by s.id, k.position
+        limit $6::bigint offset $7::bigint"#,
         selection.account_id.0,
         selection.bank_id.0,
         selection.status.map(CouponStatus::as_str),

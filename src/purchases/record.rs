@@ -26,18 +26,18 @@ pub async fn record_batch(
     rows: &[PurchaseToRecord],
     now: OffsetDateTime,
 ) -> Result<Vec<Recorded>, Abort> {
-    let before = find_by_key(conn, rows.iter().map(|row| &row.key)).await?;
-    let mut seen = HashSet::new();
+    let keys: Vec<&OrderKey> = rows.iter().map(|row| &row.key).collect();
+    let mut seen: HashSet<OrderKey> = store::find_known(conn, &keys).await?.into_iter().collect();
     // Of several reports of one new order in the batch the first is stored and the others are repeats of it.
-    let new: Vec<&PurchaseToRecord> =
-        rows.iter().filter(|row| !before.contains_key(&row.key) && seen.insert(&row.key)).collect();
+    let new: Vec<&PurchaseToRecord> = rows.iter().filter(|row| seen.insert(row.key.clone())).collect();
     let stored = if new.is_empty() { HashSet::new() } else { store_new(conn, &new, now).await? };
-    let after = if stored.is_empty() { before } else { find_by_key(conn, rows.iter().map(|row| &row.key)).await? };
+    let found = store::find_all(conn, &keys).await?;
+    let after: HashMap<&OrderKey, &Purchase> = found.iter().map(|purchase| (&purchase.key, purchase)).collect();
 
     let mut answered_as_new = HashSet::new();
     rows.iter()
         .map(|row| {
-            let purchase = after.get(&row.key).ok_or(Abort::LostRace)?;
+            let purchase = *after.get(&row.key).ok_or(Abort::LostRace)?;
             if stored.contains(&purchase.id) && answered_as_new.insert(purchase.id) {
                 return Ok(Recorded::New(Box::new(purchase.clone())));
             }
@@ -49,15 +49,6 @@ pub async fn record_batch(
             })
         })
         .collect()
-}
-
-async fn find_by_key<'a>(
-    conn: &mut PgConnection,
-    keys: impl Iterator<Item = &'a OrderKey>,
-) -> sqlx::Result<HashMap<OrderKey, Purchase>> {
-    let keys: Vec<&OrderKey> = keys.collect();
-    let found = store::find_all(conn, &keys).await?;
-    Ok(found.into_iter().map(|purchase| (purchase.key.clone(), purchase)).collect())
 }
 
 async fn store_new(
