@@ -1,12 +1,10 @@
 //! `goodword coupons import`: a merchant's file into a bank, with progress, and a report that says what was refused.
 
-use std::collections::BTreeMap;
 use std::fs::File;
 use std::io::Read;
 use std::path::{Path, PathBuf};
 
 use clap::{Args, Subcommand};
-use serde::Serialize;
 
 use super::accounts::AccountChoice;
 use super::campaigns::ID_MAX;
@@ -15,12 +13,12 @@ use super::exit::{Exit, Failure};
 use super::output::{self, OutputArgs};
 use super::progress::Progress;
 use crate::config::DatabaseArgs;
-use crate::coupon_banks::import::{self, Load, LoadError, RefusedRow, Report};
-use crate::coupon_banks::store::{self, BankCounts};
+use crate::coupon_banks::Counts;
+use crate::coupon_banks::http::{BankName, LoadOut};
+use crate::coupon_banks::import::{self, Load, LoadError};
 use crate::coupon_banks::upload::Format;
-use crate::coupon_banks::{Counts, CouponBank};
 use crate::types::clock::Clock;
-use crate::types::ids::{AccountId, CouponBankId};
+use crate::types::ids::CouponBankId;
 
 /// Refused rows that a person is shown. A program gets all that the report lists.
 const REFUSALS_SHOWN_MAX: usize = 20;
@@ -49,27 +47,6 @@ pub struct ImportArgs {
     output: OutputArgs,
 }
 
-/// What an import came to, as a program reads it.
-#[derive(Serialize)]
-struct ImportLine {
-    coupon_bank: BankName,
-    loaded: i64,
-    refused: i64,
-    refused_by_reason: BTreeMap<String, i64>,
-    refusals: Vec<RefusedRow>,
-    header_skipped: bool,
-    encoding: &'static str,
-    warnings: Vec<String>,
-    counts: Counts,
-}
-
-/// The bank, as the API names it too.
-#[derive(Serialize)]
-struct BankName {
-    id: i64,
-    name: String,
-}
-
 /// `goodword coupons`
 pub async fn run(args: &DatabaseArgs, command: CouponsCommand) -> Result<(), Failure> {
     let CouponsCommand::Import(wanted) = command;
@@ -78,11 +55,10 @@ pub async fn run(args: &DatabaseArgs, command: CouponsCommand) -> Result<(), Fai
 
 async fn import(database: &Database, wanted: &ImportArgs) -> Result<(), Failure> {
     let account = wanted.account.find(&database.pool).await?.id;
-    let bank = find_bank(database, account, CouponBankId(wanted.bank)).await?;
     let (input, bytes) = open(&wanted.file)?;
     let load = Load {
         account_id: account,
-        bank_id: bank.id,
+        bank_id: CouponBankId(wanted.bank),
         format: format(&wanted.file),
         strict: wanted.strict,
         now: Clock::System.now(),
@@ -93,14 +69,14 @@ async fn import(database: &Database, wanted: &ImportArgs) -> Result<(), Failure>
     let (report, nothing_was_loaded) = match loaded {
         Ok(report) => (report, false),
         Err(LoadError::RefusedRows(report)) => (*report, true),
-        Err(error) => return Err(explain(error, &wanted.file)),
+        Err(error) => return Err(explain(error, wanted)),
     };
     let refused = report.refused;
-    let line = ImportLine::new(&bank, report, nothing_was_loaded, count(database, account, bank.id).await?);
+    let line = LoadOut::from(report);
     if wanted.output.json {
         output::json(&line)?
     } else {
-        output::print(&line.text())?
+        output::print(&text_of(&line))?
     }
     match (refused, nothing_was_loaded) {
         (0, _) => Ok(()),
@@ -109,19 +85,6 @@ async fn import(database: &Database, wanted: &ImportArgs) -> Result<(), Failure>
             "{refused} rows are refused, so nothing was loaded; mend them, or import without --strict"
         ))),
     }
-}
-
-async fn find_bank(database: &Database, account: AccountId, id: CouponBankId) -> Result<CouponBank, Failure> {
-    let found = store::find_all(&mut *database.pool.acquire().await?, &[account], &[id]).await?;
-    found
-        .into_iter()
-        .next()
-        .ok_or_else(|| Failure::refused(format!("the account has no coupon bank {id}; see: goodword bank list")))
-}
-
-async fn count(database: &Database, account: AccountId, id: CouponBankId) -> Result<Counts, Failure> {
-    let counted = store::count(&mut *database.pool.acquire().await?, account, &[id]).await?;
-    Ok(counted.first().map(BankCounts::counts).unwrap_or_default())
 }
 
 /// The file, and how many bytes it has if that can be known.
@@ -144,53 +107,42 @@ fn format(path: &Path) -> Format {
     if is_json { Format::Json } else { Format::Text }
 }
 
-fn explain(error: LoadError, file: &Path) -> Failure {
+fn explain(error: LoadError, wanted: &ImportArgs) -> Failure {
+    let file = wanted.file.display();
     match error {
         LoadError::Database(fault) => fault.into(),
-        LoadError::File(fault) => Failure::refused(format!("{}: {fault} Nothing was loaded.", file.display())),
-        other => Failure::refused(format!("{}: {other}; nothing was loaded", file.display())),
+        LoadError::BankNotFound => {
+            Failure::refused(format!("the account has no coupon bank {}; see: goodword bank list", wanted.bank))
+        }
+        LoadError::File(fault) => Failure::refused(format!("{file}: {fault} Nothing was loaded.")),
+        other => Failure::refused(format!("{file}: {other}; nothing was loaded")),
     }
 }
 
-impl ImportLine {
-    fn new(bank: &CouponBank, report: Report, nothing_was_loaded: bool, counts: Counts) -> Self {
-        Self {
-            coupon_bank: BankName { id: bank.id.0, name: bank.name.clone() },
-            loaded: if nothing_was_loaded { 0 } else { report.loaded },
-            refused: report.refused,
-            refused_by_reason: report.refused_by_reason,
-            refusals: report.refusals,
-            header_skipped: report.summary.header_skipped,
-            encoding: report.summary.encoding,
-            warnings: report.warnings,
-            counts,
-        }
+/// What an import came to, as a person reads it.
+fn text_of(line: &LoadOut) -> String {
+    let BankName { id, name } = &line.coupon_bank;
+    let Counts { total, available, .. } = line.counts;
+    let mut text = format!(
+        "Loaded {}, refused {}. Bank {id} ({name}) holds {total} coupons, {available} unused.\n",
+        line.loaded, line.refused
+    );
+    for warning in &line.warnings {
+        text.push_str(&format!("\nWarning: {warning}\n"));
     }
-
-    fn text(&self) -> String {
-        let BankName { id, name } = &self.coupon_bank;
-        let Counts { total, available, .. } = self.counts;
-        let mut text = format!(
-            "Loaded {}, refused {}. Bank {id} ({name}) holds {total} coupons, {available} unused.\n",
-            self.loaded, self.refused
-        );
-        for warning in &self.warnings {
-            text.push_str(&format!("\nWarning: {warning}\n"));
-        }
-        if self.refused > 0 {
-            let reasons = self.refused_by_reason.iter().map(|(reason, rows)| vec![reason.clone(), rows.to_string()]);
-            text.push_str(&format!("\n{}\n", output::table(&["REFUSED FOR", "ROWS"], reasons)));
-            let shown = self
-                .refusals
-                .iter()
-                .take(REFUSALS_SHOWN_MAX)
-                .map(|row| vec![row.line.to_string(), row.code.clone().unwrap_or_default(), row.message.clone()]);
-            text.push_str(&format!("\n{}\n", output::table(&["LINE", "CODE", "WHY"], shown)));
-        }
-        let hidden = self.refused - i64::try_from(self.refusals.len().min(REFUSALS_SHOWN_MAX)).unwrap_or(0);
-        if hidden > 0 {
-            text.push_str(&format!("and {hidden} more; --json lists up to a thousand\n"));
-        }
-        text
+    if line.refused > 0 {
+        let reasons = line.refused_by_reason.iter().map(|(reason, rows)| vec![reason.clone(), rows.to_string()]);
+        text.push_str(&format!("\n{}\n", output::table(&["REFUSED FOR", "ROWS"], reasons)));
+        let shown = line
+            .refusals
+            .iter()
+            .take(REFUSALS_SHOWN_MAX)
+            .map(|row| vec![row.line.to_string(), row.code.clone().unwrap_or_default(), row.message.clone()]);
+        text.push_str(&format!("\n{}\n", output::table(&["LINE", "CODE", "WHY"], shown)));
     }
+    let hidden = line.refused - i64::try_from(line.refusals.len().min(REFUSALS_SHOWN_MAX)).unwrap_or(0);
+    if hidden > 0 {
+        text.push_str(&format!("and {hidden} more; --json lists up to a thousand\n"));
+    }
+    text
 }

@@ -6,6 +6,7 @@ use axum::extract::{Request, State};
 use axum::http::{HeaderMap, StatusCode, header};
 use axum::response::{IntoResponse, Response};
 use serde::Serialize;
+use sqlx::PgConnection;
 use time::OffsetDateTime;
 use tokio::sync::mpsc;
 
@@ -90,15 +91,14 @@ fn id_taken(id: Option<CouponBankId>) -> ApiError {
 
 /// `GET /v1/coupon_banks/{id}`
 pub async fn find(State(app): State<App>, caller: Caller, path: PathTexts) -> Result<Json<CouponBankOut>, ApiError> {
-    let bank = find_bank(&app, caller.account.id, bank_id(&path)?).await?;
     let mut conn = app.pool.acquire().await?;
+    let bank = find_bank(&mut conn, caller.account.id, bank_id(&path)?).await?;
     let counted = store::count(&mut conn, caller.account.id, &[bank.id]).await?;
     Ok(Json(CouponBankOut::new(bank, counted.first().map(store::BankCounts::counts).unwrap_or_default())))
 }
 
-async fn find_bank(app: &App, account: AccountId, id: CouponBankId) -> Result<CouponBank, ApiError> {
-    let mut conn = app.pool.acquire().await?;
-    store::find_all(&mut conn, &[account], &[id]).await?.into_iter().next().ok_or_else(not_found)
+async fn find_bank(conn: &mut PgConnection, account: AccountId, id: CouponBankId) -> Result<CouponBank, ApiError> {
+    store::find_all(conn, &[account], &[id]).await?.into_iter().next().ok_or_else(not_found)
 }
 
 fn bank_id(path: &PathTexts) -> Result<CouponBankId, ApiError> {
@@ -144,12 +144,12 @@ pub async fn list_coupons(
 ) -> Result<Response, ApiError> {
     let (page, status, format) =
         params.read(|fields| Some((read_page(fields)?, read_status(fields), read_format(fields))))?;
-    let bank = find_bank(&app, caller.account.id, bank_id(&path)?).await?;
+    let mut conn = app.pool.acquire().await?;
+    let bank = find_bank(&mut conn, caller.account.id, bank_id(&path)?).await?;
     let selection = Selection { account_id: caller.account.id, bank_id: bank.id, status };
     if format.unwrap_or_else(|| accepts_csv(&headers)) {
         return Ok(csv_response(&app, selection));
     }
-    let mut conn = app.pool.acquire().await?;
     let coupons = export::list(&mut conn, selection, page).await?;
     Ok(Json(PageOut::from(coupons.map(CouponOut::from))).into_response())
 }
@@ -194,18 +194,34 @@ fn csv_response(app: &App, selection: Selection) -> Response {
         .into_response()
 }
 
-/// What a load is answered with.
+/// What a load is answered with, over HTTP and by the command line.
 #[derive(Serialize)]
-struct LoadOut {
-    coupon_bank: BankName,
-    loaded: i64,
-    refused: i64,
-    refused_by_reason: std::collections::BTreeMap<String, i64>,
-    refusals: Vec<import::RefusedRow>,
-    header_skipped: bool,
-    encoding: &'static str,
-    warnings: Vec<String>,
-    counts: Counts,
+pub struct LoadOut {
+    pub coupon_bank: BankName,
+    pub loaded: i64,
+    pub refused: i64,
+    pub refused_by_reason: std::collections::BTreeMap<String, i64>,
+    pub refusals: Vec<import::RefusedRow>,
+    pub header_skipped: bool,
+    pub encoding: &'static str,
+    pub warnings: Vec<String>,
+    pub counts: Counts,
+}
+
+impl From<Report> for LoadOut {
+    fn from(report: Report) -> Self {
+        Self {
+            coupon_bank: BankName { id: report.bank.id, name: report.bank.name },
+            loaded: report.loaded,
+            refused: report.refused,
+            refused_by_reason: report.refused_by_reason,
+            refusals: report.refusals,
+            header_skipped: report.summary.header_skipped,
+            encoding: report.summary.encoding,
+            warnings: report.warnings,
+            counts: report.counts,
+        }
+    }
 }
 
 /// A bank as it is named in other answers.
@@ -222,7 +238,7 @@ pub async fn load(
     path: PathTexts,
     params: Params,
     request: Request,
-) -> Result<Response, ApiError> {
+) -> Result<Json<LoadOut>, ApiError> {
     let format = file_format(request.headers())?;
     let strict = params.read(|fields| Some(fields.flag("strict").unwrap_or(false)))?;
     let bank = bank_id(&path)?;
@@ -232,18 +248,7 @@ pub async fn load(
     };
     let reader = BodyReader::new(request.into_body(), app.limits);
     let report = import::load(&app.pool, load, reader).await?;
-    let answer = LoadOut {
-        coupon_bank: BankName { id: report.bank.id, name: report.bank.name },
-        loaded: report.loaded,
-        refused: report.refused,
-        refused_by_reason: report.refused_by_reason,
-        refusals: report.refusals,
-        header_skipped: report.summary.header_skipped,
-        encoding: report.summary.encoding,
-        warnings: report.warnings,
-        counts: report.counts,
-    };
-    Ok(Json(answer).into_response())
+    Ok(Json(LoadOut::from(report)))
 }
 
 fn file_format(headers: &HeaderMap) -> Result<Format, ApiError> {

@@ -156,16 +156,16 @@ async fn store_spooled(
     staging::refuse_existing(conn, &load).await?;
     staging::refuse_referral_codes(conn, &load).await?;
     let mut report = report(conn, bank, summary).await?;
-    if load.strict && report.refused > 0 {
-        return Err(LoadError::RefusedRows(Box::new(report)));
-    }
-    if report.loaded > 0 {
+    let is_refused = load.strict && report.refused > 0;
+    if is_refused {
+        report.loaded = 0;
+    } else if report.loaded > 0 {
         let segment = staging::insert_segment(conn, &load, report.loaded).await?;
         staging::insert_coupons(conn, &load, segment).await?;
     }
     let counted = store::count(conn, load.account_id, &[load.bank_id]).await?;
     report.counts = counted.first().map(store::BankCounts::counts).unwrap_or_default();
-    Ok(report)
+    if is_refused { Err(LoadError::RefusedRows(Box::new(report))) } else { Ok(report) }
 }
 
 async fn report(conn: &mut PgConnection, bank: CouponBank, summary: Summary) -> sqlx::Result<Report> {
