@@ -163,11 +163,6 @@ impl Cluster {
         self.address.url()
     }
 
-    /// False when another process owns the server.
-    pub fn is_owned(&self) -> bool {
-        matches!(self.hold, Hold::Owned { .. })
-    }
-
     /// Follows the owned server's state. It is restarted without our help; for an attached one this stays `Up`.
     pub fn status(&self) -> watch::Receiver<Status> {
         match &self.hold {

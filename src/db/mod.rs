@@ -114,14 +114,7 @@ where
     E: From<Fault> + Send + 'static,
 {
     let pool = pool.clone();
-    let task = tokio::spawn(async move {
-        let mut conn = pool.acquire().await.map_err(Fault::from)?;
-        let mut transaction = conn.begin().await.map_err(Fault::from)?;
-        let outcome = work(&mut transaction).await?;
-        transaction.commit().await.map_err(commit_fault)?;
-        Ok(outcome)
-    });
-    joined(task).await
+    joined(tokio::spawn(async move { attempt(&pool, work).await })).await
 }
 
 /// Runs `work` like [`transact`], again from the start when it lost to a rival or its connection broke. Only for work
@@ -137,12 +130,12 @@ where
         let mut tries = 0;
         loop {
             tries += 1;
-            let mut fault = match attempt(&pool, &work).await {
+            let mut fault: Fault = match attempt(&pool, &work).await {
                 Ok(outcome) => return Ok(outcome),
                 Err(fault) => fault,
             };
-            commit_was_lost |= fault.applied == Applied::Unknown;
             let is_open = fault.applied == Applied::Unknown;
+            commit_was_lost |= is_open;
             if tries == TRIES_MAX || !(is_open || is_worth_another_try(&fault.abort)) {
                 if commit_was_lost {
                     fault.applied = Applied::Unknown;
@@ -157,12 +150,14 @@ where
     joined(task).await
 }
 
-async fn attempt<T, F>(pool: &PgPool, work: &F) -> Result<T, Fault>
+/// Begins, works and commits, once. Work that fails is rolled back when the transaction is dropped.
+async fn attempt<T, W, E, F>(pool: &PgPool, work: F) -> Result<T, E>
 where
-    F: for<'c> Fn(&'c mut PgConnection) -> BoxFuture<'c, Result<T, Abort>>,
+    F: for<'c> FnOnce(&'c mut PgConnection) -> BoxFuture<'c, Result<T, W>>,
+    E: From<W> + From<Fault>,
 {
-    let mut conn = pool.acquire().await?;
-    let mut transaction = conn.begin().await?;
+    let mut conn = pool.acquire().await.map_err(Fault::from)?;
+    let mut transaction = conn.begin().await.map_err(Fault::from)?;
     let outcome = work(&mut transaction).await?;
     transaction.commit().await.map_err(commit_fault)?;
     Ok(outcome)

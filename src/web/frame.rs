@@ -18,18 +18,14 @@ use super::state::App;
 
 /// Where the request's id is answered.
 const REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
-/// What a request is called in logs and answers. A client's own id is ignored: it could be anything.
-#[derive(Clone, Debug)]
-pub struct RequestId(String);
-
 /// Runs one request inside the frame.
-pub async fn frame(mut request: Request, next: Next) -> Response {
-    let id = RequestId(format!("req_{}", Uuid::now_v7().simple()));
+pub async fn frame(request: Request, next: Next) -> Response {
+    // What the request is called in logs and answers. A client's own id is ignored: it could be anything.
+    let id = format!("req_{}", Uuid::now_v7().simple());
     let route =
         request.extensions().get::<MatchedPath>().map_or_else(|| "none".to_owned(), |path| path.as_str().to_owned());
     let method = request.method().clone();
-    let span = tracing::info_span!("request", request.id = %id.0, http.method = %method, http.route = %route, account.id = tracing::field::Empty);
-    request.extensions_mut().insert(id.clone());
+    let span = tracing::info_span!("request", request.id = %id, http.method = %method, http.route = %route, account.id = tracing::field::Empty);
     let started = Instant::now();
 
     let response = next.run(request).instrument(span.clone()).await;
@@ -78,16 +74,16 @@ fn log(response: &Response, status: u16, seconds: f64) {
 }
 
 /// Writes the body of a refusal, and the request's id on every answer.
-fn finish(mut response: Response, id: &RequestId) -> Response {
+fn finish(mut response: Response, id: &str) -> Response {
     if let Some(error) = response.extensions_mut().remove::<ApiError>() {
-        let rendered = Json(error.body(&id.0)).into_response();
+        let rendered = Json(error.body(id)).into_response();
         let (mut parts, _empty) = response.into_parts();
         parts.headers.remove(header::CONTENT_LENGTH);
         parts.headers.extend(rendered.headers().clone());
         parts.headers.insert(header::CACHE_CONTROL, HeaderValue::from_static("no-store"));
         response = Response::from_parts(parts, rendered.into_body());
     }
-    if let Ok(value) = HeaderValue::from_str(&id.0) {
+    if let Ok(value) = HeaderValue::from_str(id) {
         response.headers_mut().insert(REQUEST_ID, value);
     }
     response
