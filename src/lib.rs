@@ -13,6 +13,7 @@ pub mod types;
 
 pub mod config;
 pub mod db;
+pub mod lane;
 pub mod telemetry;
 pub mod web;
 
@@ -29,6 +30,7 @@ pub mod tracking;
 pub mod cli;
 pub mod router;
 pub mod serve;
+pub mod worker;
 
 /// The changes of the database, in order. One copy for the program and its tests.
 pub static MIGRATOR: sqlx::migrate::Migrator = sqlx::migrate!();

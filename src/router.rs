@@ -13,10 +13,12 @@ use crate::db::migrations::count_pending;
 use crate::web::error::{ApiError, Code};
 use crate::web::state::App;
 use crate::web::{docs, frame};
+use crate::worker::Running;
 use crate::{campaigns, coupon_banks, purchases, referral_codes, tracking};
 
 /// The whole service.
-pub fn router(app: &App) -> Router {
+pub fn router(running: &Running) -> Router {
+    let app = &running.app;
     // Clients of the compatible API may leave the version out: one rule, the same routes twice.
     // What is unknown below /v1 would be taken for a link without the catch-all.
     Router::new()
@@ -33,11 +35,11 @@ pub fn router(app: &App) -> Router {
                 // Inside the frame, so that a panic is answered like any other refusal.
                 .layer(CatchPanicLayer::custom(frame::panicked)),
         )
-        .with_state(app.clone())
+        .with_state(running.clone())
 }
 
 /// Called by shops, tills and their engineers, with an account's credentials.
-fn merchants() -> Router<App> {
+fn merchants() -> Router<Running> {
     Router::new()
         .route("/referral_codes", post(referral_codes::http::issue))
         .route("/purchases", post(purchases::http::record))
@@ -52,7 +54,7 @@ fn merchants() -> Router<App> {
 
 /// Routes that only an account's credentials open. Checked before the route's own checks: who may not ask is told
 /// nothing, not even what exists.
-fn guarded(app: &App, routes: Router<App>) -> Router<App> {
+fn guarded(app: &App, routes: Router<Running>) -> Router<Running> {
     routes
         .method_not_allowed_fallback(frame::no_method)
         .layer(from_fn_with_state(app.clone(), authenticate))
@@ -60,7 +62,7 @@ fn guarded(app: &App, routes: Router<App>) -> Router<App> {
 }
 
 /// Called by anybody: probes, and readers of the contract. Never turned away under load.
-fn public() -> Router<App> {
+fn public() -> Router<Running> {
     Router::new()
         .route("/healthz", get(healthz))
         .route("/readyz", get(readyz))
@@ -72,7 +74,7 @@ fn public() -> Router<App> {
 }
 
 /// Called by friends.
-fn links() -> Router<App> {
+fn links() -> Router<Running> {
     Router::new().route("/{account_alias}/{code}", get(tracking::http::follow))
 }
 

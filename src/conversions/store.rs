@@ -4,10 +4,14 @@ use sqlx::PgConnection;
 use time::OffsetDateTime;
 
 use super::NewConversion;
-use crate::types::ids::{AccountId, CampaignId, PurchaseId, ReferralCodeId};
+use crate::types::ids::{AccountId, CampaignId, ConversionId, PurchaseId, ReferralCodeId};
 
-/// Inserts conversions of purchases that this very transaction inserted.
-pub async fn insert_all(conn: &mut PgConnection, new: &[NewConversion], now: OffsetDateTime) -> sqlx::Result<()> {
+/// Inserts conversions of purchases that this very transaction inserted, and gives their ids.
+pub async fn insert_all(
+    conn: &mut PgConnection,
+    new: &[NewConversion],
+    now: OffsetDateTime,
+) -> sqlx::Result<Vec<((AccountId, PurchaseId), ConversionId)>> {
     let accounts: Vec<AccountId> = new.iter().map(|new| new.account_id).collect();
     let purchases: Vec<PurchaseId> = new.iter().map(|new| new.purchase_id).collect();
     let campaigns: Vec<CampaignId> = new.iter().map(|new| new.campaign_id).collect();
@@ -17,12 +21,13 @@ pub async fn insert_all(conn: &mut PgConnection, new: &[NewConversion], now: Off
     let fuzzy_email: Vec<bool> = new.iter().map(|new| new.fraud.fuzzy_email).collect();
     let same_customer: Vec<bool> = new.iter().map(|new| new.fraud.same_customer).collect();
     let same_shopper: Vec<bool> = new.iter().map(|new| new.fraud.same_shopper).collect();
-    sqlx::query!(
+    let rows = sqlx::query!(
         r#"insert into conversions (account_id, purchase_id, campaign_id, referral_code_id, status,
             same_email, fuzzy_email, same_customer, same_shopper, created_at)
         select account_id, purchase_id, campaign_id, referral_code_id, status, same_email, fuzzy_email, same_customer, same_shopper, $10
         from unnest($1::bigint[], $2::bigint[], $3::bigint[], $4::bigint[], $5::text[], $6::bool[], $7::bool[], $8::bool[], $9::bool[])
-            as new (account_id, purchase_id, campaign_id, referral_code_id, status, same_email, fuzzy_email, same_customer, same_shopper)"#,
+            as new (account_id, purchase_id, campaign_id, referral_code_id, status, same_email, fuzzy_email, same_customer, same_shopper)
+        returning account_id as "account_id: AccountId", purchase_id as "purchase_id: PurchaseId", id as "id: ConversionId""#,
         &accounts as &[AccountId],
         &purchases as &[PurchaseId],
         &campaigns as &[CampaignId],
@@ -34,7 +39,7 @@ pub async fn insert_all(conn: &mut PgConnection, new: &[NewConversion], now: Off
         &same_shopper,
         now
     )
-    .execute(conn)
+    .fetch_all(conn)
     .await?;
-    Ok(())
+    Ok(rows.into_iter().map(|row| ((row.account_id, row.purchase_id), row.id)).collect())
 }

@@ -5,6 +5,8 @@
 pub mod registry;
 pub mod store;
 
+use std::collections::{HashMap, HashSet};
+
 use serde::Serialize;
 use sqlx::PgConnection;
 use time::OffsetDateTime;
@@ -75,17 +77,15 @@ pub async fn recognise(
     people: &[(AccountId, &Person)],
 ) -> sqlx::Result<Vec<Option<CustomerId>>> {
     let named = if people.is_empty() { Vec::new() } else { store::find_named(conn, people).await? };
-    let id_of = |is_he: &dyn Fn(&store::Named) -> bool| named.iter().find(|named| is_he(named)).map(|named| named.id);
-    let recognised = people.iter().map(|(account, person)| {
-        let by_id = person
-            .external_id
-            .as_ref()
-            .and_then(|id| id_of(&|named| named.account_id == *account && named.external_id.as_ref() == Some(id)));
-        let by_email = || {
-            let key = person.email.as_ref().filter(|_| person.external_id.is_none())?.key();
-            id_of(&|named| named.account_id == *account && named.email_key.as_ref() == Some(&key))
-        };
-        by_id.or_else(by_email)
+    let (mut by_external_id, mut by_email) = (HashMap::new(), HashMap::new());
+    for found in named {
+        by_external_id.extend(found.external_id.map(|id| ((found.account_id, id), found.id)));
+        by_email.extend(found.email_key.map(|key| ((found.account_id, key), found.id)));
+    }
+    let recognised = people.iter().map(|(account, person)| match (&person.external_id, &person.email) {
+        (Some(id), _) => by_external_id.get(&(*account, id.clone())).copied(),
+        (None, Some(email)) => by_email.get(&(*account, email.key())).copied(),
+        (None, None) => None,
     });
     Ok(recognised.collect())
 }
@@ -130,6 +130,7 @@ pub async fn take_back(
     stored: &Stored,
     refused: &[Entry],
 ) -> sqlx::Result<()> {
+    let refused: HashSet<&Entry> = refused.iter().collect();
     let gone: Vec<_> =
         stored.inserted.iter().filter(|entry| refused.contains(entry)).map(|entry| registry.get(*entry)).collect();
     if !gone.is_empty() {

@@ -3,17 +3,15 @@
 mod read;
 mod show;
 
-use std::sync::Arc;
-
 use axum::Json;
 use axum::extract::State;
 use axum::http::{HeaderName, StatusCode};
 use axum::response::{IntoResponse, Response};
 
 use self::show::PurchaseOut;
-use super::{OrderKey, PurchaseToRecord, Recorded, record, store};
+use super::lane::PurchaseLane;
+use super::{OrderKey, Recorded, store};
 use crate::accounts::Caller;
-use crate::db;
 use crate::types::text::OpaqueId;
 use crate::web::error::{ApiError, Code};
 use crate::web::extract::{Body, Params, PathTexts};
@@ -23,9 +21,16 @@ use crate::web::state::App;
 const IDEMPOTENT_REPLAYED: HeaderName = HeaderName::from_static("idempotent-replayed");
 
 /// `POST /v1/purchases`
-pub async fn record(State(app): State<App>, caller: Caller, body: Body) -> Result<Response, ApiError> {
+pub async fn record(
+    State(app): State<App>,
+    State(lane): State<PurchaseLane>,
+    caller: Caller,
+    body: Body,
+) -> Result<Response, ApiError> {
     let purchase = body.read(|fields| read::purchase(fields, &caller.account, app.clock.now()))?;
-    match submit(&app, purchase).await? {
+    let recorded = lane.submit(purchase).await?;
+    count(&recorded);
+    match recorded {
         Recorded::New(purchase) => Ok((StatusCode::CREATED, Json(PurchaseOut::from(*purchase))).into_response()),
         Recorded::Replayed(purchase) => {
             Ok(([(IDEMPOTENT_REPLAYED, "true")], Json(PurchaseOut::from(*purchase))).into_response())
@@ -40,20 +45,6 @@ pub async fn record(State(app): State<App>, caller: Caller, body: Body) -> Resul
         .at("order.id")
         .with("fields", serde_json::json!(fields))),
     }
-}
-
-/// Hands one row to the batch. The place where a lane gathers rows.
-async fn submit(app: &App, purchase: PurchaseToRecord) -> Result<Recorded, ApiError> {
-    let (rows, now) = (Arc::new([purchase]), app.clock.now());
-    let recorded = db::transact_idempotent(&app.pool, move |conn| {
-        let rows = Arc::clone(&rows);
-        Box::pin(async move { record::record_batch(conn, rows.as_slice(), now).await })
-    })
-    .await?;
-    let recorded = recorded.into_iter().next();
-    let recorded = recorded.ok_or_else(|| ApiError::internal("a batch lost its row"))?;
-    count(&recorded);
-    Ok(recorded)
 }
 
 fn count(recorded: &Recorded) {

@@ -4,6 +4,7 @@
 
 pub mod facts;
 pub mod http;
+pub mod lane;
 pub mod record;
 pub mod store;
 

@@ -1,44 +1,58 @@
 //! Recording purchases: each order once, attributed on the evidence that came with it.
 //!
-//! Everything is a batch. What was stored before under an order's id is found first, so a repeat writes nothing; a
-//! rival who stores it meanwhile is noticed by the unique key, and the batch is done again.
+//! Everything is a batch. What the rows' codes lead to is loaded, decided, and inserted; the unique key passes over orders
+//! that were recorded before, and only those are read. What was stored now is not read back: the answer is made of what
+//! was stored.
 
-use std::collections::{HashMap, HashSet};
+use std::collections::HashMap;
 
 use sqlx::PgConnection;
 use time::OffsetDateTime;
 
 use super::store::{self, NewPurchase};
-use super::{OrderKey, Purchase, PurchaseToRecord, Recorded, facts};
-use crate::attribution::{self, Buyer, Decision, Evidence, EvidenceKind, Finding, Holder};
+use super::{AttributedTo, Conversion, OrderKey, Purchase, PurchaseToRecord, Recorded, facts};
+use crate::attribution::{self, Attribution, Buyer, Decision, Evidence, EvidenceKind, Finding, Holder};
 use crate::conversions::{self, NewConversion, Status};
-use crate::coupon_banks;
 use crate::customers;
 use crate::db::Abort;
 use crate::referral_codes::store::{self as referral_codes, CodeHolder};
 use crate::types::codes::{CodeKey, RecordedCode};
-use crate::types::ids::{AccountId, CustomerId, PurchaseId};
+use crate::types::ids::{AccountId, ConversionId, CustomerId, PurchaseId};
+use crate::types::text::Name;
 
-/// Records purchases, all rows in one transaction of the caller's. Answers in the order of `rows`. Aborts when a rival
-/// stored one of the same orders first: the caller runs it again.
+/// Records purchases, all rows in one transaction of the caller's. Answers in the order of `rows`. Aborts when an order
+/// is neither stored by us nor found: the caller runs it again.
 pub async fn record_batch(
     conn: &mut PgConnection,
     rows: &[PurchaseToRecord],
     now: OffsetDateTime,
 ) -> Result<Vec<Recorded>, Abort> {
-    let keys: Vec<&OrderKey> = rows.iter().map(|row| &row.key).collect();
-    let mut seen: HashSet<OrderKey> = store::find_known(conn, &keys).await?.into_iter().collect();
-    // Of several reports of one new order in the batch the first is stored and the others are repeats of it.
-    let new: Vec<&PurchaseToRecord> = rows.iter().filter(|row| seen.insert(row.key.clone())).collect();
-    let stored = if new.is_empty() { HashSet::new() } else { store_new(conn, &new, now).await? };
-    let found = store::find_all(conn, &keys).await?;
-    let after: HashMap<&OrderKey, &Purchase> = found.iter().map(|purchase| (&purchase.key, purchase)).collect();
-
-    let mut answered_as_new = HashSet::new();
+    // Of several reports of one order in the batch the first is stored, and the others are repeats of it.
+    let mut first_of: HashMap<&OrderKey, usize> = HashMap::with_capacity(rows.len());
+    let mut firsts: Vec<&PurchaseToRecord> = Vec::with_capacity(rows.len());
+    for row in rows {
+        first_of.entry(&row.key).or_insert_with(|| {
+            firsts.push(row);
+            firsts.len() - 1
+        });
+    }
+    let mut purchases = store_new(conn, &firsts, now).await?;
+    let mut is_new: Vec<bool> = purchases.iter().map(Option::is_some).collect();
+    let known: Vec<&OrderKey> =
+        firsts.iter().zip(&is_new).filter(|(_, is_new)| !**is_new).map(|(row, _)| &row.key).collect();
+    if !known.is_empty() {
+        for purchase in store::find_all(conn, &known).await? {
+            let first = first_of.get(&purchase.key).copied();
+            if let Some(place) = first.and_then(|first| purchases.get_mut(first)) {
+                *place = Some(purchase);
+            }
+        }
+    }
     rows.iter()
         .map(|row| {
-            let purchase = *after.get(&row.key).ok_or(Abort::LostRace)?;
-            if stored.contains(&purchase.id) && answered_as_new.insert(purchase.id) {
+            let first = *first_of.get(&row.key).ok_or(Abort::LostRace)?;
+            let purchase = purchases[first].as_ref().ok_or(Abort::LostRace)?;
+            if std::mem::take(&mut is_new[first]) {
                 return Ok(Recorded::New(Box::new(purchase.clone())));
             }
             let fields = facts::differences(purchase, row);
@@ -51,11 +65,12 @@ pub async fn record_batch(
         .collect()
 }
 
+/// Stores the orders that were not recorded before, and gives them as they are stored; nothing for the others.
 async fn store_new(
     conn: &mut PgConnection,
     rows: &[&PurchaseToRecord],
     now: OffsetDateTime,
-) -> Result<HashSet<PurchaseId>, Abort> {
+) -> Result<Vec<Option<Purchase>>, Abort> {
     let evidence = CodeBook::load(conn, rows).await?;
     let friends = recognise(conn, rows).await?;
     let decisions: Vec<Decision> = rows
@@ -69,17 +84,35 @@ async fn store_new(
         .map(|((row, customer_id), decision)| NewPurchase { row, customer_id: *customer_id, decision })
         .collect();
     let ids = store::insert_all(conn, &new, now).await?;
-    if ids.len() < rows.len() {
-        return Err(Abort::LostRace);
-    }
-    let conversions: Vec<NewConversion> = rows
+    let conversions = convert(conn, &new, &ids, now).await?;
+    let stored = new.into_iter().map(|new| {
+        let id = *ids.get(&new.row.key)?;
+        let attribution = new.decision.outcome.as_ref().ok();
+        let conversion = attribution.and_then(|attribution| {
+            let id = *conversions.get(&(new.row.key.account_id, id))?;
+            Some(conversion(id, attribution, now))
+        });
+        let attributed_to =
+            attribution.and_then(|found| evidence.attributed_to(new.row, found.via, new.decision.conflicting_codes));
+        Some(stored_purchase(&new, id, attributed_to, conversion, now))
+    });
+    Ok(stored.collect())
+}
+
+/// Stores the conversions that follow from purchases stored just now.
+async fn convert(
+    conn: &mut PgConnection,
+    new: &[NewPurchase<'_>],
+    ids: &HashMap<OrderKey, PurchaseId>,
+    now: OffsetDateTime,
+) -> sqlx::Result<HashMap<(AccountId, PurchaseId), ConversionId>> {
+    let conversions: Vec<NewConversion> = new
         .iter()
-        .zip(&decisions)
-        .filter_map(|(row, decision)| {
-            let attribution = decision.outcome.as_ref().ok()?;
+        .filter_map(|new| {
+            let attribution = new.decision.outcome.as_ref().ok()?;
             Some(NewConversion {
-                account_id: row.key.account_id,
-                purchase_id: *ids.get(&row.key)?,
+                account_id: new.row.key.account_id,
+                purchase_id: *ids.get(&new.row.key)?,
                 campaign_id: attribution.holder.campaign_id,
                 referral_code_id: attribution.holder.referral_code_id,
                 status: Status::initial(attribution.fraud),
@@ -87,10 +120,56 @@ async fn store_new(
             })
         })
         .collect();
-    if !conversions.is_empty() {
-        conversions::store::insert_all(conn, &conversions, now).await?;
+    if conversions.is_empty() {
+        return Ok(HashMap::new());
     }
-    Ok(ids.into_values().collect())
+    Ok(conversions::store::insert_all(conn, &conversions, now).await?.into_iter().collect())
+}
+
+fn conversion(id: ConversionId, attribution: &Attribution, now: OffsetDateTime) -> Conversion {
+    let fraud = attribution.fraud;
+    Conversion {
+        id,
+        status: Status::initial(fraud).as_str().to_owned(),
+        same_email: fraud.same_email,
+        fuzzy_email: fraud.fuzzy_email,
+        same_customer: fraud.same_customer,
+        same_shopper: fraud.same_shopper,
+        created_at: now,
+    }
+}
+
+/// The purchase as [`store::find_all`] would read it.
+fn stored_purchase(
+    new: &NewPurchase<'_>,
+    id: PurchaseId,
+    attribution: Option<AttributedTo>,
+    conversion: Option<Conversion>,
+    now: OffsetDateTime,
+) -> Purchase {
+    let row = new.row;
+    let text = |name: &Option<Name>| name.as_ref().map(|name| name.as_str().to_owned());
+    Purchase {
+        key: row.key.clone(),
+        id,
+        total: row.total,
+        email: row.email.clone(),
+        new_customer: row.new_customer,
+        ordered_at: row.date.unwrap_or(now),
+        customer_id: new.customer_id,
+        customer_external_id: row.customer.external_id.clone(),
+        customer_email: row.customer.email.clone(),
+        customer_first_name: text(&row.customer.first_name),
+        customer_last_name: text(&row.customer.last_name),
+        products: row.products.clone().unwrap_or_default(),
+        ip_address: row.ip_address.map(|ip| ip.to_string()),
+        coupon_code: row.coupon_code.clone(),
+        referral_code: row.referral_code.clone(),
+        attribution,
+        reason: new.decision.outcome.as_ref().err().map(|reason| reason.as_str().to_owned()),
+        conversion,
+        created_at: now,
+    }
 }
 
 fn buyer(row: &PurchaseToRecord) -> Buyer {
@@ -112,8 +191,8 @@ async fn recognise(conn: &mut PgConnection, rows: &[&PurchaseToRecord]) -> sqlx:
 /// What the codes in a batch lead to.
 struct CodeBook {
     referral_codes: HashMap<(AccountId, CodeKey), CodeHolder>,
-    coupons: HashMap<(AccountId, CodeKey), CodeHolder>,
-    unbound: HashSet<(AccountId, CodeKey)>,
+    /// Nobody holds the coupons that are free.
+    coupons: HashMap<(AccountId, CodeKey), Option<CodeHolder>>,
 }
 
 impl CodeBook {
@@ -121,54 +200,64 @@ impl CodeBook {
         let presented = |code: fn(&PurchaseToRecord) -> Option<&RecordedCode>| -> (Vec<AccountId>, Vec<CodeKey>) {
             rows.iter().filter_map(|row| Some((row.key.account_id, code(row)?.key()?))).unzip()
         };
-        let by_key = |holders: Vec<CodeHolder>| {
-            holders.into_iter().map(|holder| ((holder.account_id, holder.key.clone()), holder)).collect()
-        };
         let (accounts, keys) = presented(|row| row.referral_code.as_ref());
         let referral_codes =
             if keys.is_empty() { Vec::new() } else { referral_codes::find_holders(conn, &accounts, &keys).await? };
         let (accounts, keys) = presented(|row| row.coupon_code.as_ref());
-        let coupons: HashMap<_, _> = if keys.is_empty() {
-            HashMap::new()
-        } else {
-            by_key(referral_codes::find_coupon_holders(conn, &accounts, &keys).await?)
-        };
-        // Only codes that nobody holds need the second look: is it a coupon at all?
-        let (accounts, keys): (Vec<_>, Vec<_>) = accounts
-            .into_iter()
-            .zip(keys)
-            .filter(|(account, key)| !coupons.contains_key(&(*account, key.clone())))
-            .unzip();
-        let unbound = if keys.is_empty() {
+        let coupons = if keys.is_empty() {
             Vec::new()
         } else {
-            coupon_banks::store::find_by_keys(conn, &accounts, &keys).await?
+            referral_codes::find_coupon_holders(conn, &accounts, &keys).await?
         };
-        Ok(Self {
-            referral_codes: by_key(referral_codes),
-            coupons,
-            unbound: unbound.into_iter().map(|coupon| (coupon.account_id, coupon.code_key)).collect(),
-        })
+        Ok(Self { referral_codes: referral_codes.into_iter().collect(), coupons: coupons.into_iter().collect() })
+    }
+
+    fn find(&self, row: &PurchaseToRecord, kind: EvidenceKind) -> Option<Option<&CodeHolder>> {
+        let code = match kind {
+            EvidenceKind::ReferralCode => &row.referral_code,
+            EvidenceKind::CouponCode => &row.coupon_code,
+        };
+        let key = (row.key.account_id, code.as_ref()?.key()?);
+        match kind {
+            EvidenceKind::ReferralCode => self.referral_codes.get(&key).map(Some),
+            EvidenceKind::CouponCode => self.coupons.get(&key).map(Option::as_ref),
+        }
     }
 
     /// The evidence that one purchase carries. A blank code is none.
     fn about(&self, row: &PurchaseToRecord) -> Vec<Evidence> {
-        let account = row.key.account_id;
-        let key_of = |code: &Option<RecordedCode>| code.as_ref().and_then(RecordedCode::key).map(|key| (account, key));
-        let found = |holder: &CodeHolder| Finding::Names(holder.into());
-        let by_referral_code = key_of(&row.referral_code).map(|key| Evidence {
-            kind: EvidenceKind::ReferralCode,
-            finding: self.referral_codes.get(&key).map_or(Finding::Unknown, found),
-        });
-        let by_coupon = key_of(&row.coupon_code).map(|key| Evidence {
-            kind: EvidenceKind::CouponCode,
-            finding: match self.coupons.get(&key) {
-                Some(holder) => found(holder),
-                None if self.unbound.contains(&key) => Finding::Unbound,
-                None => Finding::Unknown,
-            },
-        });
-        by_referral_code.into_iter().chain(by_coupon).collect()
+        let codes = [(EvidenceKind::ReferralCode, &row.referral_code), (EvidenceKind::CouponCode, &row.coupon_code)];
+        codes
+            .into_iter()
+            .filter(|(_, code)| code.as_ref().and_then(RecordedCode::key).is_some())
+            .map(|(kind, _)| {
+                let finding = match self.find(row, kind) {
+                    Some(Some(holder)) => Finding::Names(holder.into()),
+                    Some(None) => Finding::Unbound,
+                    None => Finding::Unknown,
+                };
+                Evidence { kind, finding }
+            })
+            .collect()
+    }
+
+    /// The advocate to whom the evidence of this kind led.
+    fn attributed_to(
+        &self,
+        row: &PurchaseToRecord,
+        via: EvidenceKind,
+        conflicting_codes: bool,
+    ) -> Option<AttributedTo> {
+        let holder = self.find(row, via)??;
+        Some(AttributedTo {
+            via: via.as_str().to_owned(),
+            referral_code: holder.referral_code.clone(),
+            coupon_code: holder.coupon_code.clone(),
+            campaign_id: holder.campaign_id,
+            campaign_name: holder.campaign_name.clone(),
+            advocate: holder.advocate.clone(),
+            conflicting_codes,
+        })
     }
 }
 
@@ -177,8 +266,8 @@ impl From<&CodeHolder> for Holder {
         Self {
             referral_code_id: holder.referral_code_id,
             campaign_id: holder.campaign_id,
-            external_id: holder.external_id.clone(),
-            email: holder.email.clone(),
+            external_id: holder.advocate.external_id.clone(),
+            email: holder.advocate.email.clone(),
         }
     }
 }

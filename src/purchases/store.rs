@@ -144,25 +144,6 @@ impl<'a> Columns<'a> {
     }
 }
 
-/// Finds which orders were recorded before.
-pub async fn find_known(conn: &mut PgConnection, keys: &[&OrderKey]) -> sqlx::Result<Vec<OrderKey>> {
-    let (accounts, sources, order_ids) = columns_of(keys);
-    let rows = sqlx::query!(
-        r#"select p.account_id as "account_id: AccountId", p.source, p.order_id as "order_id: OpaqueId"
-        from unnest($1::bigint[], $2::text[], $3::text[]) as wanted (account_id, source, order_id)
-        join purchases p on p.account_id = wanted.account_id and p.source = wanted.source and p.order_id = wanted.order_id"#,
-        &accounts as &[AccountId],
-        &sources as &[&str],
-        &order_ids as &[&str]
-    )
-    .fetch_all(conn)
-    .await?;
-    Ok(rows
-        .into_iter()
-        .map(|row| OrderKey { account_id: row.account_id, source: row.source, order_id: row.order_id })
-        .collect())
-}
-
 fn columns_of<'a>(keys: &[&'a OrderKey]) -> (Vec<AccountId>, Vec<&'a str>, Vec<&'a str>) {
     let accounts = keys.iter().map(|key| key.account_id).collect();
     let sources = keys.iter().map(|key| key.source.as_str()).collect();

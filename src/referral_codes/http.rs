@@ -1,7 +1,5 @@
 //! Referral codes on the wire, in the compatible spelling (contract.md 1.1).
 
-use std::sync::Arc;
-
 use axum::Json;
 use axum::extract::State;
 use axum::http::StatusCode;
@@ -9,11 +7,11 @@ use axum::response::IntoResponse;
 use serde::Serialize;
 use time::OffsetDateTime;
 
-use super::{Issued, Outcome, ReferralCodeToIssue, Refusal, Wish, issue};
+use super::lane::ReferralCodeLane;
+use super::{Issued, Outcome, ReferralCodeToIssue, Refusal, Wish};
 use crate::accounts::{Account, Caller};
 use crate::coupon_banks::http::BankName;
 use crate::customers::{CustomerOut, Person};
-use crate::db;
 use crate::types::ids::{CampaignId, CouponBankId};
 use crate::web::error::{ApiError, Code};
 use crate::web::extract::Body;
@@ -21,29 +19,21 @@ use crate::web::fields::{Fields, WireId};
 use crate::web::state::App;
 
 /// `POST /v1/referral_codes`
-pub async fn issue(State(app): State<App>, caller: Caller, body: Body) -> Result<impl IntoResponse, ApiError> {
+pub async fn issue(
+    State(app): State<App>,
+    State(lane): State<ReferralCodeLane>,
+    caller: Caller,
+    body: Body,
+) -> Result<impl IntoResponse, ApiError> {
     let wanted = body.read(|fields| read(fields, &caller.account))?;
-    let outcome = submit(&app, wanted).await?;
+    let outcome = lane.submit(wanted).await?;
+    metrics::counter!("goodword_referral_codes_total", "outcome" => outcome.label()).increment(1);
     let (status, issued) = match outcome {
         Outcome::Created(issued) => (StatusCode::CREATED, issued),
         Outcome::Existing(issued) => (StatusCode::OK, issued),
         Outcome::Refused(refusal) => return Err(refusal.into()),
     };
     Ok((status, Json(ReferralCodeOut::new(*issued, &app.public_url, &caller.account))))
-}
-
-/// Hands one row to the batch. The place where a lane gathers rows.
-async fn submit(app: &App, wanted: ReferralCodeToIssue) -> Result<Outcome, ApiError> {
-    let (rows, now) = (Arc::new([wanted]), app.clock.now());
-    let outcomes = db::transact_idempotent(&app.pool, move |conn| {
-        let rows = Arc::clone(&rows);
-        Box::pin(async move { issue::issue_batch(conn, rows.as_slice(), now).await })
-    })
-    .await?;
-    let outcome = outcomes.into_iter().next();
-    let outcome = outcome.ok_or_else(|| ApiError::internal("a batch lost its row"))?;
-    metrics::counter!("goodword_referral_codes_total", "outcome" => outcome.label()).increment(1);
-    Ok(outcome)
 }
 
 impl Outcome {

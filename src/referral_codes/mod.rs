@@ -4,6 +4,7 @@
 
 pub mod http;
 pub mod issue;
+pub mod lane;
 pub mod store;
 
 use time::OffsetDateTime;

@@ -10,6 +10,7 @@ use serde::Serialize;
 use serde_json::Value;
 
 use crate::db::{Abort, Applied, Fault};
+use crate::lane::Refused;
 
 /// Declares the table: variant, status, spelling on the wire.
 macro_rules! codes {
@@ -205,8 +206,8 @@ impl ApiError {
 
 /// A fault of the database is not the client's doing: 503, with a promise about what was stored. A statement that the
 /// database understood and refused is a mistake of ours: values that our checks let through, or a broken schema.
-impl From<Fault> for ApiError {
-    fn from(fault: Fault) -> Self {
+impl From<&Fault> for ApiError {
+    fn from(fault: &Fault) -> Self {
         let class = fault.sql_state().map(|state| state.chars().take(2).collect::<String>());
         let applied = fault.applied;
         let mut error = match (applied, class.as_deref()) {
@@ -229,6 +230,28 @@ impl From<Fault> for ApiError {
         .caused_by(fault);
         error.0.applied = applied;
         error
+    }
+}
+
+impl From<Fault> for ApiError {
+    fn from(fault: Fault) -> Self {
+        Self::from(&fault)
+    }
+}
+
+/// What a lane did not store.
+impl From<Refused<Fault>> for ApiError {
+    fn from(refused: Refused<Fault>) -> Self {
+        match refused {
+            Refused::Full => {
+                Self::new(Code::Overloaded, "too many wait to be stored; nothing was stored, send the request again")
+            }
+            Refused::Closed => {
+                Self::new(Code::Unavailable, "the server is stopping; nothing was stored, send the request again")
+            }
+            Refused::Failed(fault) => Self::from(&*fault),
+            Refused::Lost => Self::internal("the batch of this request panicked"),
+        }
     }
 }
 

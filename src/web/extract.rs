@@ -2,7 +2,7 @@
 
 use axum::body::{Body as HttpBody, HttpBody as _};
 use axum::extract::rejection::RawPathParamsRejection;
-use axum::extract::{FromRequest, FromRequestParts, RawPathParams, Request};
+use axum::extract::{FromRef, FromRequest, FromRequestParts, RawPathParams, Request};
 use axum::http::request::Parts;
 use axum::http::{HeaderMap, header};
 use bytes::Bytes;
@@ -46,10 +46,14 @@ impl Body {
     }
 }
 
-impl FromRequest<App> for Body {
+impl<S: Send + Sync> FromRequest<S> for Body
+where
+    App: FromRef<S>,
+{
     type Rejection = ApiError;
 
-    async fn from_request(request: Request, app: &App) -> Result<Self, ApiError> {
+    async fn from_request(request: Request, state: &S) -> Result<Self, ApiError> {
+        let app = &App::from_ref(state);
         if request.body().size_hint().lower() > app.limits.body_bytes_max as u64 {
             return Err(too_large(app.limits.body_bytes_max));
         }

@@ -24,6 +24,29 @@ pub struct Limits {
     pub uploads_in_flight_max: usize,
     /// How many requests are worked on at once; the next is asked to come again.
     pub requests_in_flight_max: usize,
+    pub lanes: LaneLimits,
+}
+
+/// How requests that store are gathered into batches.
+#[derive(Clone, Copy, Debug)]
+pub struct LaneLimits {
+    /// How many transactions record purchases side by side.
+    pub purchase_writers: usize,
+    /// How many transactions issue referral codes side by side. Those of one account never do.
+    pub referral_code_writers: usize,
+    /// Most rows that wait for one writer; the next is asked to come again.
+    pub queue_max: usize,
+    /// Most rows of one transaction.
+    pub batch_max: usize,
+}
+
+impl Default for LaneLimits {
+    /// A writer keeps a core of the database busy, so more of them than half the cores would only make smaller batches.
+    fn default() -> Self {
+        let cores = std::thread::available_parallelism().map_or(1, usize::from);
+        let writers = (cores / 2).clamp(1, 4);
+        Self { purchase_writers: writers, referral_code_writers: writers, queue_max: 1024, batch_max: 256 }
+    }
 }
 
 impl Default for Limits {
@@ -34,7 +57,8 @@ impl Default for Limits {
             body_timeout: Duration::from_secs(15),
             upload_timeout: Duration::from_secs(600),
             uploads_in_flight_max: 8,
-            requests_in_flight_max: 512,
+            requests_in_flight_max: 1024,
+            lanes: LaneLimits::default(),
         }
     }
 }

@@ -1,0 +1,133 @@
+//! A connection that a long-lived task owns: a lane's writer, a bulk load. The task is never dropped half-way, so its
+//! transactions need no task of their own. A broken connection is replaced, and what it was doing is done again.
+
+use std::time::Duration;
+
+use futures_util::future::BoxFuture;
+use sqlx::postgres::PgConnectOptions;
+use sqlx::{Connection, PgConnection};
+use time::OffsetDateTime;
+use tokio::time::{Instant, timeout};
+
+use super::transact::{Abort, Applied, Fault, Tries, commit_fault};
+
+/// How long the database may be away before work is given back to its sender.
+const CONNECT_LIMIT: Duration = Duration::from_secs(2);
+/// The pause between two tries to connect.
+const CONNECT_PAUSE: Duration = Duration::from_millis(20);
+/// No transaction takes longer unless the way to the server is dead: its statements have limits of their own.
+const TRANSACTION_LIMIT: Duration = Duration::from_secs(15);
+
+/// A batch function: does its work for all rows inside the caller's transaction. It finds what it stored before by a
+/// natural key, so it may be run again.
+pub type Batch<R, T> =
+    for<'c> fn(&'c mut PgConnection, &'c [R], OffsetDateTime) -> BoxFuture<'c, Result<Vec<T>, Abort>>;
+
+/// One connection, made when it is first needed.
+#[derive(Debug)]
+pub struct Session {
+    options: PgConnectOptions,
+    conn: Option<PgConnection>,
+}
+
+impl Session {
+    /// A session that leads where `options` lead.
+    pub fn new(options: PgConnectOptions) -> Self {
+        Self { options, conn: None }
+    }
+
+    /// Runs a batch in one transaction, and again from the start when it lost to a rival or the connection broke: so a
+    /// commit whose answer was lost is looked up, on a new connection, before anything is said about it.
+    pub async fn transact<R, T>(
+        &mut self,
+        batch: Batch<R, T>,
+        rows: &[R],
+        now: OffsetDateTime,
+    ) -> Result<Vec<T>, Fault> {
+        let mut tries = Tries::default();
+        loop {
+            match self.attempt(batch, rows, now).await {
+                Ok(outcome) => return Ok(outcome),
+                Err(fault) => tries.again_after(fault).await?,
+            }
+        }
+    }
+
+    /// Begins, works and commits, once. While that goes on the connection is not ours: whatever ends it early, a panic
+    /// too, ends the connection with it.
+    async fn attempt<R, T>(&mut self, batch: Batch<R, T>, rows: &[R], now: OffsetDateTime) -> Result<Vec<T>, Fault> {
+        let mut conn = match self.conn.take() {
+            Some(conn) => conn,
+            None => connect(&self.options).await?,
+        };
+        let mut is_committing = false;
+        let done = timeout(TRANSACTION_LIMIT, run(&mut conn, batch, rows, now, &mut is_committing)).await;
+        let (outcome, is_usable) = match done {
+            Ok(Ok(outcome)) => (Ok(outcome), true),
+            Ok(Err(Failed { fault, is_rolled_back })) => (Err(fault), is_rolled_back),
+            Err(_elapsed) => {
+                let applied = if is_committing { Applied::Unknown } else { Applied::None };
+                let silence = std::io::Error::new(std::io::ErrorKind::TimedOut, "the database fell silent");
+                (Err(Fault { applied, abort: sqlx::Error::Io(silence).into() }), false)
+            }
+        };
+        self.conn = Some(conn).filter(|_| is_usable);
+        outcome
+    }
+
+    /// Takes leave of the server.
+    pub async fn close(self) {
+        if let Some(conn) = self.conn {
+            // A server that is gone needs no farewell.
+            let _ = timeout(CONNECT_LIMIT, conn.close()).await;
+        }
+    }
+}
+
+/// A fault, and whether the connection is known to be outside of any transaction.
+struct Failed {
+    fault: Fault,
+    is_rolled_back: bool,
+}
+
+async fn run<R, T>(
+    conn: &mut PgConnection,
+    batch: Batch<R, T>,
+    rows: &[R],
+    now: OffsetDateTime,
+    is_committing: &mut bool,
+) -> Result<Vec<T>, Failed> {
+    let broken = |fault: Fault| Failed { fault, is_rolled_back: false };
+    let mut transaction = conn.begin().await.map_err(|error| broken(error.into()))?;
+    match batch(&mut transaction, rows, now).await {
+        Ok(outcome) => {
+            *is_committing = true;
+            transaction.commit().await.map_err(|error| broken(commit_fault(error)))?;
+            Ok(outcome)
+        }
+        Err(abort) => {
+            // At once: what the transaction locked must not wait for our next work.
+            let is_rolled_back = transaction.rollback().await.is_ok();
+            Err(Failed { fault: abort.into(), is_rolled_back })
+        }
+    }
+}
+
+/// Connects. A server that is just restarting is waited for.
+async fn connect(options: &PgConnectOptions) -> Result<PgConnection, Fault> {
+    let deadline = Instant::now() + CONNECT_LIMIT;
+    loop {
+        match tokio::time::timeout_at(deadline, PgConnection::connect_with(options)).await {
+            Ok(Ok(conn)) => return Ok(conn),
+            Ok(Err(_)) if Instant::now() + CONNECT_PAUSE < deadline => tokio::time::sleep(CONNECT_PAUSE).await,
+            Ok(Err(error)) => return Err(away(error)),
+            Err(_elapsed) => return Err(away(sqlx::Error::PoolTimedOut)),
+        }
+    }
+}
+
+/// A database that could not be reached in all that time is not worth another try, whatever it said.
+fn away(last: sqlx::Error) -> Fault {
+    tracing::debug!(error = %last, "the database cannot be reached");
+    sqlx::Error::PoolTimedOut.into()
+}

@@ -1,0 +1,252 @@
+//! Group commit: concurrent requests become batches.
+//!
+//! Callers push a row with a way to answer it into a bounded queue. A writer takes whatever is waiting, up to a cap, runs
+//! it as one transaction and answers every caller after the commit. While one batch commits the next one gathers, so an
+//! idle lane answers at once and a busy one stores hundreds of rows with one fsync; nobody waits for a timer. A caller who
+//! goes away disturbs nothing. Knows neither the database nor what a row means: that is its [`Work`].
+
+use std::panic::AssertUnwindSafe;
+use std::sync::Arc;
+use std::time::Instant;
+
+use futures_util::FutureExt;
+use metrics::{Gauge, Histogram};
+use tokio::sync::{mpsc, oneshot};
+use tokio_util::sync::CancellationToken;
+use tokio_util::task::TaskTracker;
+
+/// What a lane does with its rows.
+pub trait Work: Send + 'static {
+    /// What callers push.
+    type Row: Send + Sync + 'static;
+    /// What they get.
+    type Answer: Send + 'static;
+    /// Why a batch was not stored.
+    type Fault: Send + Sync + 'static;
+
+    /// Runs all rows in one transaction, and answers them in their order after its commit.
+    fn run(&mut self, rows: &[Self::Row]) -> impl Future<Output = Result<Vec<Self::Answer>, Self::Fault>> + Send;
+
+    /// Where a batch that failed may be cut, so that only the guilty rows fail in the end.
+    fn cut(fault: &Self::Fault) -> Cut;
+
+    /// Rows of one kin need the same thing, which may be held by somebody. A batch has them side by side.
+    fn kin(_row: &Self::Row) -> u64 {
+        0
+    }
+
+    /// Lets go of what is held.
+    fn close(self) -> impl Future<Output = ()> + Send;
+}
+
+/// How a batch that failed goes on.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Cut {
+    /// It is nobody's fault: all rows fail.
+    Nowhere,
+    /// Any row may be to blame.
+    Anywhere,
+    /// All rows of one kin are.
+    BetweenKin,
+}
+
+/// Runs `rows`, and again in parts when they failed together. `answer` is told of each row, by its index.
+pub async fn run_parts<W: Work>(
+    work: &mut W,
+    rows: &[W::Row],
+    mut answer: impl FnMut(usize, Result<W::Answer, Arc<W::Fault>>) + Send,
+) {
+    let mut parts = vec![0..rows.len()];
+    while let Some(part) = parts.pop() {
+        match work.run(&rows[part.clone()]).await {
+            Ok(answers) => part.zip(answers).for_each(|(index, done)| answer(index, Ok(done))),
+            Err(fault) => match middle::<W>(&rows[part.clone()], W::cut(&fault)) {
+                Some(middle) => {
+                    parts.push(part.start + middle..part.end);
+                    parts.push(part.start..part.start + middle);
+                }
+                None => {
+                    let fault = Arc::new(fault);
+                    part.for_each(|index| answer(index, Err(Arc::clone(&fault))));
+                }
+            },
+        }
+    }
+}
+
+/// Where to cut rows, as near to their middle as may be.
+fn middle<W: Work>(rows: &[W::Row], cut: Cut) -> Option<usize> {
+    let middle = rows.len() / 2;
+    match cut {
+        Cut::Nowhere => None,
+        Cut::Anywhere => Some(middle).filter(|middle| *middle > 0),
+        Cut::BetweenKin => (1..rows.len())
+            .filter(|index| W::kin(&rows[index - 1]) != W::kin(&rows[*index]))
+            .min_by_key(|index| index.abs_diff(middle)),
+    }
+}
+
+/// How a lane is laid out.
+#[derive(Clone, Copy, Debug)]
+pub struct Layout {
+    /// What metrics call it.
+    pub name: &'static str,
+    /// How many writers work side by side. Each has a queue of its own.
+    pub writers: usize,
+    /// Most rows waiting for one writer.
+    pub queue_max: usize,
+    /// Most rows of one transaction.
+    pub batch_max: usize,
+}
+
+/// Why a row was not answered.
+#[derive(Clone, Debug)]
+pub enum Refused<F> {
+    /// The queue is full: nothing was stored.
+    Full,
+    /// The lane is closing: nothing was stored.
+    Closed,
+    /// The batch failed.
+    Failed(Arc<F>),
+    /// The batch went down with a panic: nobody knows what was stored.
+    Lost,
+}
+
+/// The answer to one row.
+pub type Reply<W> = Result<<W as Work>::Answer, Refused<<W as Work>::Fault>>;
+
+struct Job<W: Work> {
+    row: W::Row,
+    reply: oneshot::Sender<Reply<W>>,
+    queued_at: Instant,
+}
+
+/// A way to the writers, cheap to clone.
+pub struct Lane<W: Work> {
+    queues: Arc<[mpsc::Sender<Job<W>>]>,
+    writer_of: fn(&W::Row) -> u64,
+    stop: CancellationToken,
+    writers: TaskTracker,
+}
+
+impl<W: Work> Clone for Lane<W> {
+    fn clone(&self) -> Self {
+        Self {
+            queues: Arc::clone(&self.queues),
+            writer_of: self.writer_of,
+            stop: self.stop.clone(),
+            writers: self.writers.clone(),
+        }
+    }
+}
+
+impl<W: Work> Lane<W> {
+    /// Starts the writers, each with its own work. Rows of which `writer_of` says the same go to the same writer, so
+    /// they are never in two transactions of this process at once.
+    pub fn start(layout: Layout, writer_of: fn(&W::Row) -> u64, work: impl Fn() -> W) -> Self {
+        let (stop, writers) = (CancellationToken::new(), TaskTracker::new());
+        let queues = (0..layout.writers.max(1))
+            .map(|_| {
+                let (queue, waiting) = mpsc::channel(layout.queue_max.max(1));
+                let writer =
+                    Writer { waiting, work: work(), batch_max: layout.batch_max, gauges: Gauges::of(layout.name) };
+                writers.spawn(writer.write(stop.clone()));
+                queue
+            })
+            .collect();
+        writers.close();
+        Self { queues, writer_of, stop, writers }
+    }
+
+    /// Has one row stored, and gives its answer after the commit. Once this was polled the row is stored whether or
+    /// not anybody waits for the answer.
+    pub async fn submit(&self, row: W::Row) -> Reply<W> {
+        let writer = (self.writer_of)(&row) % self.queues.len() as u64;
+        let (reply, answered) = oneshot::channel();
+        let job = Job { row, reply, queued_at: Instant::now() };
+        let queue = &self.queues[writer as usize];
+        queue.try_send(job).map_err(|refused| match refused {
+            mpsc::error::TrySendError::Full(_) => Refused::Full,
+            mpsc::error::TrySendError::Closed(_) => Refused::Closed,
+        })?;
+        answered.await.unwrap_or(Err(Refused::Lost))
+    }
+
+    /// Takes no more rows, and returns when all that were taken are answered.
+    pub async fn drain(&self) {
+        self.stop.cancel();
+        self.writers.wait().await;
+    }
+}
+
+/// What operators see of a lane.
+struct Gauges {
+    depth: Gauge,
+    batch: Histogram,
+    wait: Histogram,
+    commit: Histogram,
+}
+
+impl Gauges {
+    fn of(lane: &'static str) -> Self {
+        Self {
+            depth: metrics::gauge!("goodword_lane_queue_rows", "lane" => lane),
+            batch: metrics::histogram!("goodword_lane_batch_rows", "lane" => lane),
+            wait: metrics::histogram!("goodword_lane_wait_seconds", "lane" => lane),
+            commit: metrics::histogram!("goodword_lane_commit_seconds", "lane" => lane),
+        }
+    }
+}
+
+struct Writer<W: Work> {
+    waiting: mpsc::Receiver<Job<W>>,
+    work: W,
+    batch_max: usize,
+    gauges: Gauges,
+}
+
+impl<W: Work> Writer<W> {
+    async fn write(mut self, stop: CancellationToken) {
+        let mut jobs = Vec::with_capacity(self.batch_max);
+        while self.gather(&mut jobs, &stop).await {
+            jobs.sort_by_cached_key(|job| W::kin(&job.row));
+            let (mut rows, mut replies) = (Vec::with_capacity(jobs.len()), Vec::with_capacity(jobs.len()));
+            for job in jobs.drain(..) {
+                self.gauges.wait.record(job.queued_at.elapsed().as_secs_f64());
+                rows.push(job.row);
+                replies.push(Some(job.reply));
+            }
+            self.store(&rows, replies).await;
+        }
+        self.work.close().await;
+    }
+
+    /// Takes what is waiting, at least one row. When told to stop it lets nobody in any more, and ends when nothing
+    /// is left.
+    async fn gather(&mut self, jobs: &mut Vec<Job<W>>, stop: &CancellationToken) -> bool {
+        let told = tokio::select! {
+            biased;
+            () = stop.cancelled(), if !self.waiting.is_closed() => true,
+            count = self.waiting.recv_many(jobs, self.batch_max) => return count > 0,
+        };
+        debug_assert!(told, "only a stop comes here");
+        self.waiting.close();
+        self.waiting.recv_many(jobs, self.batch_max).await > 0
+    }
+
+    async fn store(&mut self, rows: &[W::Row], mut replies: Vec<Option<oneshot::Sender<Reply<W>>>>) {
+        let (batch, left) = (rows.len() as f64, self.waiting.len() as f64);
+        self.gauges.batch.record(batch);
+        self.gauges.depth.set(left);
+        let started = Instant::now();
+        let answer = |index: usize, done: Result<W::Answer, Arc<W::Fault>>| {
+            if let Some(reply) = replies.get_mut(index).and_then(Option::take) {
+                // A caller who went away has no use for it.
+                let _ = reply.send(done.map_err(Refused::Failed));
+            }
+        };
+        // A panic was logged by its hook. Who has no answer yet gets `Lost`, and the lane goes on.
+        let _ = AssertUnwindSafe(run_parts(&mut self.work, rows, answer)).catch_unwind().await;
+        self.gauges.commit.record(started.elapsed().as_secs_f64());
+    }
+}

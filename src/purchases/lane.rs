@@ -1,0 +1,62 @@
+//! The lane of purchases: what its writers do with the orders they gathered.
+
+use std::hash::{DefaultHasher, Hash, Hasher};
+
+use super::{PurchaseToRecord, Recorded, record};
+use crate::db::{Fault, Session};
+use crate::lane::{Cut, Lane, Layout, Work};
+use crate::types::clock::Clock;
+use crate::web::state::App;
+
+/// A way to have purchases recorded, many in one transaction.
+pub type PurchaseLane = Lane<Recorder>;
+
+/// Starts the lane. Reports of one order go to one writer, so in this process they never race.
+pub fn start(app: &App) -> PurchaseLane {
+    let limits = app.limits.lanes;
+    let layout = Layout {
+        name: "purchases",
+        writers: limits.purchase_writers,
+        queue_max: limits.queue_max,
+        batch_max: limits.batch_max,
+    };
+    Lane::start(layout, writer_of, || Recorder::new(app))
+}
+
+fn writer_of(purchase: &PurchaseToRecord) -> u64 {
+    let mut hasher = DefaultHasher::new();
+    purchase.key.hash(&mut hasher);
+    hasher.finish()
+}
+
+/// Records batches on a connection of its own.
+pub struct Recorder {
+    session: Session,
+    clock: Clock,
+}
+
+impl Recorder {
+    /// One that works for this app.
+    pub fn new(app: &App) -> Self {
+        Self { session: Session::new((*app.pool.connect_options()).clone()), clock: app.clock.clone() }
+    }
+}
+
+impl Work for Recorder {
+    type Row = PurchaseToRecord;
+    type Answer = Recorded;
+    type Fault = Fault;
+
+    async fn run(&mut self, rows: &[PurchaseToRecord]) -> Result<Vec<Recorded>, Fault> {
+        let now = self.clock.now();
+        self.session.transact(|conn, rows, now| Box::pin(record::record_batch(conn, rows, now)), rows, now).await
+    }
+
+    fn cut(fault: &Fault) -> Cut {
+        if fault.may_be_one_rows() { Cut::Anywhere } else { Cut::Nowhere }
+    }
+
+    async fn close(self) {
+        self.session.close().await;
+    }
+}

@@ -1,0 +1,75 @@
+//! The lane of referral codes: what its writers do with the calls they gathered.
+
+use std::hash::{DefaultHasher, Hash, Hasher};
+
+use super::{Outcome, ReferralCodeToIssue, Wish, issue};
+use crate::db::{Fault, Session};
+use crate::lane::{Cut, Lane, Layout, Work};
+use crate::types::clock::Clock;
+use crate::web::state::App;
+
+/// A way to have referral codes issued, many in one transaction.
+pub type ReferralCodeLane = Lane<Issuer>;
+
+/// Starts the lane. All calls of an account go to one writer: so this process never has two transactions at one bank,
+/// where they would only wait for each other, nor two that may mean the same customer.
+pub fn start(app: &App) -> ReferralCodeLane {
+    let limits = app.limits.lanes;
+    let layout = Layout {
+        name: "referral_codes",
+        writers: limits.referral_code_writers,
+        queue_max: limits.queue_max,
+        batch_max: limits.batch_max,
+    };
+    Lane::start(layout, |row: &ReferralCodeToIssue| row.account_id.0.unsigned_abs(), || Issuer::new(app))
+}
+
+/// Issues batches on a connection of its own.
+pub struct Issuer {
+    session: Session,
+    clock: Clock,
+}
+
+impl Issuer {
+    /// One that works for this app.
+    pub fn new(app: &App) -> Self {
+        Self { session: Session::new((*app.pool.connect_options()).clone()), clock: app.clock.clone() }
+    }
+}
+
+impl Work for Issuer {
+    type Row = ReferralCodeToIssue;
+    type Answer = Outcome;
+    type Fault = Fault;
+
+    async fn run(&mut self, rows: &[ReferralCodeToIssue]) -> Result<Vec<Outcome>, Fault> {
+        let now = self.clock.now();
+        self.session.transact(|conn, rows, now| Box::pin(issue::issue_batch(conn, rows, now)), rows, now).await
+    }
+
+    fn cut(fault: &Fault) -> Cut {
+        if fault.is_timeout() {
+            Cut::BetweenKin
+        } else if fault.may_be_one_rows() {
+            Cut::Anywhere
+        } else {
+            Cut::Nowhere
+        }
+    }
+
+    /// Calls for one bank wait for the same lock. Which bank a chosen code lies in is not known yet.
+    fn kin(row: &ReferralCodeToIssue) -> u64 {
+        let bank = match &row.wish {
+            Wish::Nothing => None,
+            Wish::Named(_) => Some(None),
+            Wish::FromBank(bank) => Some(Some(*bank)),
+        };
+        let mut hasher = DefaultHasher::new();
+        (row.account_id, bank).hash(&mut hasher);
+        hasher.finish()
+    }
+
+    async fn close(self) {
+        self.session.close().await;
+    }
+}
