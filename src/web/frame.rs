@@ -18,10 +18,16 @@ use super::state::App;
 
 /// Where the request's id is answered.
 const REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
+
+/// What a request is called in logs and answers. Handlers need it only where an answer holds refusals of its own.
+#[derive(Clone, Debug)]
+pub struct RequestId(pub String);
+
 /// Runs one request inside the frame.
-pub async fn frame(request: Request, next: Next) -> Response {
-    // What the request is called in logs and answers. A client's own id is ignored: it could be anything.
+pub async fn frame(mut request: Request, next: Next) -> Response {
+    // A client's own id is ignored: it could be anything.
     let id = format!("req_{}", Uuid::now_v7().simple());
+    request.extensions_mut().insert(RequestId(id.clone()));
     let route =
         request.extensions().get::<MatchedPath>().map_or_else(|| "none".to_owned(), |path| path.as_str().to_owned());
     let method = request.method().clone();

@@ -6,6 +6,7 @@ use std::time::Duration;
 use metrics_exporter_prometheus::PrometheusHandle;
 use sqlx::PgPool;
 use tokio::sync::Semaphore;
+use tokio_util::sync::CancellationToken;
 
 use crate::types::clock::Clock;
 
@@ -74,6 +75,10 @@ pub struct App {
     pub metrics: PrometheusHandle,
     pub in_flight: Arc<Semaphore>,
     pub uploads_in_flight: Arc<Semaphore>,
+    /// Places in the lanes' queues that lines of bulk requests may take. The others are for single calls.
+    pub bulk_rows_in_lanes: Arc<Semaphore>,
+    /// Cancelled when the server is told to stop: long requests read no more then.
+    pub stopping: CancellationToken,
 }
 
 impl App {
@@ -87,6 +92,8 @@ impl App {
             metrics,
             in_flight: Arc::new(Semaphore::new(limits.requests_in_flight_max)),
             uploads_in_flight: Arc::new(Semaphore::new(limits.uploads_in_flight_max)),
+            bulk_rows_in_lanes: Arc::new(Semaphore::new((limits.lanes.queue_max / 2).max(1))),
+            stopping: CancellationToken::new(),
         }
     }
 }

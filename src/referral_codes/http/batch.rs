@@ -1,0 +1,100 @@
+//! Referral codes by the line.
+//!
+//! They go through the account's lane, because two transactions at one bank would only wait for each other. There they
+//! take no more than a part of the places, so that single calls find one too.
+
+use std::collections::HashSet;
+use std::sync::Arc;
+
+use axum::extract::{Request, State};
+use axum::response::Response;
+use futures_util::StreamExt;
+use futures_util::future::BoxFuture;
+use futures_util::stream::FuturesOrdered;
+use tokio::sync::Semaphore;
+
+use super::{ReferralCodeOut, answer, read};
+use crate::accounts::{Account, Caller};
+use crate::referral_codes::ReferralCodeToIssue;
+use crate::referral_codes::lane::ReferralCodeLane;
+use crate::types::email::{Email, EmailKey};
+use crate::types::text::OpaqueId;
+use crate::web::batch::{self, Store, Stored};
+use crate::web::error::ApiError;
+use crate::web::fields::Fields;
+use crate::web::state::App;
+
+/// `POST /v1/referral_codes/batch`
+pub async fn issue_lines(
+    State(app): State<App>,
+    State(lane): State<ReferralCodeLane>,
+    caller: Caller,
+    request: Request,
+) -> Result<Response, ApiError> {
+    let (account, public_url) = (caller.account.clone(), Arc::clone(&app.public_url));
+    let places = Arc::clone(&app.bulk_rows_in_lanes);
+    let read = move |fields: &Fields<'_>| read(fields, &caller.account);
+    batch::answer(&app, request, read, Lines { lane, places, account, public_url }).await
+}
+
+struct Lines {
+    lane: ReferralCodeLane,
+    places: Arc<Semaphore>,
+    account: Account,
+    public_url: Arc<str>,
+}
+
+impl Store for Lines {
+    type Row = ReferralCodeToIssue;
+    type Body = ReferralCodeOut;
+
+    async fn store(&mut self, rows: Vec<ReferralCodeToIssue>) -> Vec<Stored<ReferralCodeOut>> {
+        let mut answers = Vec::with_capacity(rows.len());
+        let mut under_way: FuturesOrdered<BoxFuture<'_, Stored<ReferralCodeOut>>> = FuturesOrdered::new();
+        let mut named = Named::default();
+        for row in rows {
+            // The lane may take calls for different banks in another order, which one customer must not notice.
+            if !named.adds(&row) {
+                answers.extend(under_way.by_ref().collect::<Vec<_>>().await);
+                named = Named::default();
+                named.adds(&row);
+            }
+            under_way.push_back(Box::pin(self.issue(row)));
+        }
+        answers.extend(under_way.collect::<Vec<_>>().await);
+        answers
+    }
+
+    /// Holds nothing between two batches.
+    async fn rest(&mut self) {}
+}
+
+impl Lines {
+    async fn issue(&self, row: ReferralCodeToIssue) -> Stored<ReferralCodeOut> {
+        // Nobody closes it.
+        let _place = self.places.acquire().await.map_err(ApiError::internal)?;
+        let outcome = self.lane.submit_in_turn(row).await?;
+        answer(outcome, &self.public_url, &self.account)
+    }
+}
+
+/// Whom the rows under way name.
+#[derive(Default)]
+struct Named {
+    ids: HashSet<OpaqueId>,
+    emails: HashSet<EmailKey>,
+}
+
+impl Named {
+    /// Adds whom a row names, unless an earlier one names him too.
+    fn adds(&mut self, row: &ReferralCodeToIssue) -> bool {
+        let (id, email) = (&row.advocate.external_id, row.advocate.email.as_ref().map(Email::key));
+        let is_known = id.as_ref().is_some_and(|id| self.ids.contains(id))
+            || email.as_ref().is_some_and(|email| self.emails.contains(email));
+        if !is_known {
+            self.ids.extend(id.clone());
+            self.emails.extend(email);
+        }
+        !is_known
+    }
+}
