@@ -122,8 +122,10 @@ struct Job<W: Work> {
 }
 
 /// A way to the writers, cheap to clone.
-pub struct Lane<W: Work> {
-    queues: Arc<[mpsc::Sender<Job<W>>]>,
+pub struct Lane<W: Work>(Arc<Shared<W>>);
+
+struct Shared<W: Work> {
+    queues: Vec<mpsc::Sender<Job<W>>>,
     writer_of: fn(&W::Row) -> u64,
     stop: CancellationToken,
     writers: TaskTracker,
@@ -131,12 +133,7 @@ pub struct Lane<W: Work> {
 
 impl<W: Work> Clone for Lane<W> {
     fn clone(&self) -> Self {
-        Self {
-            queues: Arc::clone(&self.queues),
-            writer_of: self.writer_of,
-            stop: self.stop.clone(),
-            writers: self.writers.clone(),
-        }
+        Self(Arc::clone(&self.0))
     }
 }
 
@@ -155,16 +152,17 @@ impl<W: Work> Lane<W> {
             })
             .collect();
         writers.close();
-        Self { queues, writer_of, stop, writers }
+        Self(Arc::new(Shared { queues, writer_of, stop, writers }))
     }
 
     /// Has one row stored, and gives its answer after the commit. Once this was polled the row is stored whether or
     /// not anybody waits for the answer.
     pub async fn submit(&self, row: W::Row) -> Reply<W> {
-        let writer = (self.writer_of)(&row) % self.queues.len() as u64;
+        let Shared { queues, writer_of, .. } = &*self.0;
+        let writer = writer_of(&row) % queues.len() as u64;
         let (reply, answered) = oneshot::channel();
         let job = Job { row, reply, queued_at: Instant::now() };
-        let queue = &self.queues[writer as usize];
+        let queue = &queues[writer as usize];
         queue.try_send(job).map_err(|refused| match refused {
             mpsc::error::TrySendError::Full(_) => Refused::Full,
             mpsc::error::TrySendError::Closed(_) => Refused::Closed,
@@ -174,17 +172,18 @@ impl<W: Work> Lane<W> {
 
     /// As [`submit`](Self::submit), but waits for a place in the queue, after those who came before.
     pub async fn submit_in_turn(&self, row: W::Row) -> Reply<W> {
-        let writer = (self.writer_of)(&row) % self.queues.len() as u64;
+        let Shared { queues, writer_of, .. } = &*self.0;
+        let writer = writer_of(&row) % queues.len() as u64;
         let (reply, answered) = oneshot::channel();
         let job = Job { row, reply, queued_at: Instant::now() };
-        self.queues[writer as usize].send(job).await.map_err(|_closed| Refused::Closed)?;
+        queues[writer as usize].send(job).await.map_err(|_closed| Refused::Closed)?;
         answered.await.unwrap_or(Err(Refused::Lost))
     }
 
     /// Takes no more rows, and returns when all that were taken are answered.
     pub async fn drain(&self) {
-        self.stop.cancel();
-        self.writers.wait().await;
+        self.0.stop.cancel();
+        self.0.writers.wait().await;
     }
 }
 

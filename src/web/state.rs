@@ -64,19 +64,31 @@ impl Default for Limits {
     }
 }
 
-/// The app's state, cheap to clone.
+/// The app's state, cheap to clone: handlers and layers do so at every request.
 #[derive(Clone)]
-pub struct App {
+pub struct App(Arc<Shared>);
+
+impl std::ops::Deref for App {
+    type Target = Shared;
+
+    fn deref(&self) -> &Shared {
+        &self.0
+    }
+}
+
+/// What the app's state holds.
+pub struct Shared {
     pub pool: PgPool,
     pub clock: Clock,
     /// Where the world reaches this server, without a slash at the end. Trackable links start with it.
-    pub public_url: Arc<str>,
+    pub public_url: String,
     pub limits: Limits,
     pub metrics: PrometheusHandle,
-    pub in_flight: Arc<Semaphore>,
+    pub in_flight: Semaphore,
+    /// Counted by itself: what arrives for long holds its place on tasks of its own.
     pub uploads_in_flight: Arc<Semaphore>,
     /// Places in the lanes' queues that lines of bulk requests may take. The others are for single calls.
-    pub bulk_rows_in_lanes: Arc<Semaphore>,
+    pub bulk_rows_in_lanes: Semaphore,
     /// Cancelled when the server is told to stop: long requests read no more then.
     pub stopping: CancellationToken,
 }
@@ -84,16 +96,16 @@ pub struct App {
 impl App {
     /// The state of a server that is about to start.
     pub fn new(pool: PgPool, clock: Clock, public_url: &str, limits: Limits, metrics: PrometheusHandle) -> Self {
-        Self {
+        Self(Arc::new(Shared {
             pool,
             clock,
-            public_url: public_url.trim_end_matches('/').into(),
+            public_url: public_url.trim_end_matches('/').to_owned(),
             limits,
             metrics,
-            in_flight: Arc::new(Semaphore::new(limits.requests_in_flight_max)),
+            in_flight: Semaphore::new(limits.requests_in_flight_max),
             uploads_in_flight: Arc::new(Semaphore::new(limits.uploads_in_flight_max)),
-            bulk_rows_in_lanes: Arc::new(Semaphore::new((limits.lanes.queue_max / 2).max(1))),
+            bulk_rows_in_lanes: Semaphore::new((limits.lanes.queue_max / 2).max(1)),
             stopping: CancellationToken::new(),
-        }
+        }))
     }
 }

@@ -15,6 +15,7 @@ mod laws;
 mod links;
 mod order_rules;
 mod order_values;
+mod purchase_batches;
 mod purchases;
 mod races;
 mod referral_codes;

@@ -4,14 +4,12 @@
 //! take no more than a part of the places, so that single calls find one too.
 
 use std::collections::HashSet;
-use std::sync::Arc;
 
 use axum::extract::{Request, State};
 use axum::response::Response;
 use futures_util::StreamExt;
 use futures_util::future::BoxFuture;
 use futures_util::stream::FuturesOrdered;
-use tokio::sync::Semaphore;
 
 use super::{ReferralCodeOut, answer, read};
 use crate::accounts::{Account, Caller};
@@ -31,17 +29,15 @@ pub async fn issue_lines(
     caller: Caller,
     request: Request,
 ) -> Result<Response, ApiError> {
-    let (account, public_url) = (caller.account.clone(), Arc::clone(&app.public_url));
-    let places = Arc::clone(&app.bulk_rows_in_lanes);
+    let lines = Lines { app: app.clone(), lane, account: caller.account.clone() };
     let read = move |fields: &Fields<'_>| read(fields, &caller.account);
-    batch::answer(&app, request, read, Lines { lane, places, account, public_url }).await
+    batch::answer(&app, request, read, lines).await
 }
 
 struct Lines {
+    app: App,
     lane: ReferralCodeLane,
-    places: Arc<Semaphore>,
     account: Account,
-    public_url: Arc<str>,
 }
 
 impl Store for Lines {
@@ -72,9 +68,9 @@ impl Store for Lines {
 impl Lines {
     async fn issue(&self, row: ReferralCodeToIssue) -> Stored<ReferralCodeOut> {
         // Nobody closes it.
-        let _place = self.places.acquire().await.map_err(ApiError::internal)?;
+        let _place = self.app.bulk_rows_in_lanes.acquire().await.map_err(ApiError::internal)?;
         let outcome = self.lane.submit_in_turn(row).await?;
-        answer(outcome, &self.public_url, &self.account)
+        answer(outcome, &self.app.public_url, &self.account)
     }
 }
 

@@ -134,7 +134,10 @@ fn read_line<R>(text: &[u8], number: u64, read: &impl Fn(&Fields<'_>) -> Option<
 }
 
 fn too_long(bytes_max: usize) -> ApiError {
-    ApiError::new(Code::PayloadTooLarge, format!("the line is longer than {bytes_max} bytes; put one object on each line"))
+    ApiError::new(
+        Code::PayloadTooLarge,
+        format!("the line is longer than {bytes_max} bytes; put one object on each line"),
+    )
 }
 
 fn stopping() -> ApiError {
@@ -142,7 +145,10 @@ fn stopping() -> ApiError {
 }
 
 fn too_slow() -> ApiError {
-    ApiError::new(Code::RequestTimeout, "the body did not arrive in time; what was not answered was not read, send it again")
+    ApiError::new(
+        Code::RequestTimeout,
+        "the body did not arrive in time; what was not answered was not read, send it again",
+    )
 }
 
 fn cut_short() -> ApiError {

@@ -64,7 +64,9 @@ impl<S: Store> Settling<S> {
         let Counts { stored, known, refused } = self.counts;
         match ended {
             Ok(None) => tracing::info!(stored, known, refused, "lines answered"),
-            Ok(Some(why)) => tracing::info!(stored, known, refused, error.code = why.as_str(), "lines answered in part"),
+            Ok(Some(why)) => {
+                tracing::info!(stored, known, refused, error.code = why.as_str(), "lines answered in part")
+            }
             Err(Abandoned) => tracing::info!(stored, known, refused, "nobody reads the answers to these lines"),
         }
     }
