@@ -19,6 +19,7 @@ use tokio::task::JoinHandle;
 
 use crate::harness::app::{PUBLIC_URL, TestApp};
 use crate::harness::client::{Answer, Shop};
+use crate::harness::lines::Conversation;
 use crate::harness::proxy::{APPLICATION, Cut, Proxy};
 
 const CONNECTIONS_MAX: u32 = 4;
@@ -332,6 +333,42 @@ async fn clients_who_leave_at_once_leave_no_session_in_a_transaction_and_no_orde
         where datname = current_database() and application_name = $1 and state <> 'idle'",
     );
     assert_eq!(open.bind(APPLICATION).fetch_one(&app.pool).await.expect("a count"), 0);
+    detour.stop().await;
+    app.finish().await;
+}
+
+#[tokio::test]
+async fn lines_that_cannot_be_stored_end_the_answer_and_the_same_lines_again_complete_it() {
+    let app = TestApp::start().await;
+    let detour = Detour::start(&app).await;
+    let line = |id: &str| format!("{}\n", json!({ "order": { "id": id, "amount": 100 } }));
+    for path in ["/v1/purchases/batch", "/v1/referral_codes/batch"] {
+        let line = |id: &str| {
+            if path.starts_with("/v1/purchases") {
+                line(id)
+            } else {
+                format!("{}\n", json!({ "campaign": 53345, "customer": { "id": id } }))
+            }
+        };
+        let mut talk = Conversation::begin(&detour.shop, detour.address, path, None).await;
+        talk.send(&line("N-1")).await;
+        assert_eq!(talk.hear_told().await, (1, 201, String::new()));
+        // A connection that breaks while the database is there is no news to anybody.
+        end_all_sessions(&app).await;
+        talk.send(&line("N-2")).await;
+        assert_eq!(talk.hear_told().await, (2, 201, String::new()));
+        detour.proxy.go_away().await;
+        talk.send(&line("N-3")).await;
+        assert_eq!(talk.hear_told().await, (3, 503, "unavailable".to_owned()));
+        let last = talk.hear().await.expect("why it ends");
+        assert_eq!((&last["line"], &last["status"], &last["stopped"]), (&json!(4), &json!(503), &json!(true)));
+        assert_eq!(talk.hear().await, None);
+        detour.proxy.come_back();
+        let file = ["N-1", "N-2", "N-3", "N-4"].map(line).concat();
+        let answered = detour.shop.post_lines(path, file).await.expect(200).told();
+        let statuses: Vec<u64> = answered.into_iter().map(|(_, status, _)| status).collect();
+        assert_eq!(statuses, [200, 200, 201, 201], "{path}");
+    }
     detour.stop().await;
     app.finish().await;
 }

@@ -18,4 +18,5 @@ mod order_values;
 mod purchase_batches;
 mod purchases;
 mod races;
+mod referral_code_batches;
 mod referral_codes;
