@@ -8,6 +8,7 @@ use axum::routing::{any, get, patch, post};
 use tower::ServiceBuilder;
 use tower_http::catch_panic::CatchPanicLayer;
 
+use crate::accounts::cache::KeyCache;
 use crate::accounts::http::authenticate;
 use crate::db::migrations::count_pending;
 use crate::web::error::{ApiError, Code};
@@ -16,12 +17,12 @@ use crate::web::{docs, frame};
 use crate::{campaigns, coupon_banks, purchases, referral_codes, tracking};
 
 /// The whole service.
-pub fn router(app: &App) -> Router {
+pub fn router(app: &App, keys: &KeyCache) -> Router {
     // Clients of the compatible API may leave the version out: one rule, the same routes twice.
     // What is unknown below /v1 would be taken for a link without the catch-all.
     Router::new()
-        .nest("/v1", guarded(app, merchants().route("/{*unknown}", any(frame::no_route))))
-        .merge(guarded(app, merchants()))
+        .nest("/v1", guarded(app, keys, merchants().route("/{*unknown}", any(frame::no_route))))
+        .merge(guarded(app, keys, merchants()))
         .merge(links().layer(from_fn_with_state(app.clone(), frame::admit)))
         .merge(public())
         .fallback(frame::no_route)
@@ -52,10 +53,10 @@ fn merchants() -> Router<App> {
 
 /// Routes that only an account's credentials open. Checked before the route's own checks: who may not ask is told
 /// nothing, not even what exists.
-fn guarded(app: &App, routes: Router<App>) -> Router<App> {
+fn guarded(app: &App, keys: &KeyCache, routes: Router<App>) -> Router<App> {
     routes
         .method_not_allowed_fallback(frame::no_method)
-        .layer(from_fn_with_state(app.clone(), authenticate))
+        .layer(from_fn_with_state(keys.clone(), authenticate))
         .layer(from_fn_with_state(app.clone(), frame::admit))
 }
 

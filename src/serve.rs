@@ -12,6 +12,7 @@ use axum_server::Handle;
 use tokio::signal::unix::{SignalKind, signal};
 use tower::ServiceBuilder;
 
+use crate::accounts::cache::KeyCache;
 use crate::config::ServeArgs;
 use crate::web::state::{App, Limits};
 use crate::web::{frame, paths};
@@ -64,7 +65,8 @@ pub async fn serve(
     timeouts: Timeouts,
     handle: Handle<SocketAddr>,
 ) -> anyhow::Result<()> {
-    let router: Router = crate::router::router(app);
+    let (keys, listening) = KeyCache::start(&app.pool);
+    let router: Router = crate::router::router(app, &keys);
     // Outside the router: what changes where a request is routed, and what the router adds last.
     let service = ServiceBuilder::new()
         .map_request(|request: Request<_>| paths::tidy(request.map(Body::new)))
@@ -78,8 +80,9 @@ pub async fn serve(
         // This also ends idle connections, so it is the longer of the two.
         .header_read_timeout(timeouts.idle.max(timeouts.first_head))
         .max_buf_size(HEAD_BYTES_MAX);
-    server.serve(tower::make::Shared::new(service)).await?;
-    Ok(())
+    let served = server.serve(tower::make::Shared::new(service)).await;
+    listening.stop().await;
+    Ok(served?)
 }
 
 /// Returns at the first SIGINT or SIGTERM, or when our terminal is closed. Another one, a second or more later, ends
