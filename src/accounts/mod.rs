@@ -1,7 +1,7 @@
 //! Accounts (merchants), their API keys, and who is calling. An account owns every row of its merchant's data.
 
 pub mod cache;
-mod changes;
+pub mod changes;
 pub mod http;
 pub mod keys;
 pub mod store;
