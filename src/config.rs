@@ -39,7 +39,7 @@ pub struct DatabaseArgs {
     /// Let the private PostgreSQL also listen on this port of 127.0.0.1, for psql and backups.
     #[arg(long, env = "GOODWORD_PG_PORT", global = true)]
     pub pg_port: Option<u16>,
-    /// Most connections to the database.
+    /// Most connections to the database. A server has one more, on which it is told of revoked keys.
     #[arg(long, env = "GOODWORD_DATABASE_CONNECTIONS_MAX", default_value_t = 16, value_parser = clap::value_parser!(u32).range(1..=1000), global = true)]
     pub database_connections_max: u32,
     // An environment variable says 1 or yes as often as true.

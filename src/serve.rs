@@ -15,7 +15,7 @@ use tower::ServiceBuilder;
 use crate::config::ServeArgs;
 use crate::web::state::{App, Limits};
 use crate::web::{frame, paths};
-use crate::worker::Running;
+use crate::worker;
 
 /// Longest head of a request, in bytes.
 const HEAD_BYTES_MAX: usize = 16 * 1024;
@@ -65,7 +65,7 @@ pub async fn serve(
     timeouts: Timeouts,
     handle: Handle<SocketAddr>,
 ) -> anyhow::Result<()> {
-    let running = Running::start(app);
+    let (running, crew) = worker::start(app);
     let router: Router = crate::router::router(&running);
     // Outside the router: what changes where a request is routed, and what the router adds last.
     let service = ServiceBuilder::new()
@@ -82,7 +82,7 @@ pub async fn serve(
         .max_buf_size(HEAD_BYTES_MAX);
     let served = server.serve(tower::make::Shared::new(service)).await;
     // Also what a client no longer waits for is stored before we go.
-    running.stop().await;
+    crew.stop().await;
     Ok(served?)
 }
 

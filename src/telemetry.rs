@@ -47,6 +47,7 @@ fn install_metrics() -> anyhow::Result<PrometheusHandle> {
         metrics::Unit::Seconds,
         "Time from a request's head to its answer."
     );
+    metrics::describe_counter!("goodword_key_lookups_total", "Look-ups of API keys by who answered: cache, database.");
     metrics::describe_counter!("goodword_purchases_total", "Purchases by outcome: recorded, replayed, conflict.");
     metrics::describe_counter!(
         "goodword_attributions_total",
