@@ -143,10 +143,14 @@ impl<W: Work> Lane<W> {
     pub fn start(layout: Layout, writer_of: fn(&W::Row) -> u64, work: impl Fn() -> W) -> Self {
         let (stop, writers) = (CancellationToken::new(), TaskTracker::new());
         let queues = (0..layout.writers.max(1))
-            .map(|_| {
+            .map(|number| {
                 let (queue, waiting) = mpsc::channel(layout.queue_max.max(1));
-                let writer =
-                    Writer { waiting, work: work(), batch_max: layout.batch_max, gauges: Gauges::of(layout.name) };
+                let writer = Writer {
+                    waiting,
+                    work: work(),
+                    batch_max: layout.batch_max,
+                    gauges: Gauges::of(layout.name, number),
+                };
                 writers.spawn(writer.write(stop.clone()));
                 queue
             })
@@ -186,9 +190,9 @@ struct Gauges {
 }
 
 impl Gauges {
-    fn of(lane: &'static str) -> Self {
+    fn of(lane: &'static str, writer: usize) -> Self {
         Self {
-            depth: metrics::gauge!("goodword_lane_queue_rows", "lane" => lane),
+            depth: metrics::gauge!("goodword_lane_queue_rows", "lane" => lane, "writer" => writer.to_string()),
             batch: metrics::histogram!("goodword_lane_batch_rows", "lane" => lane),
             wait: metrics::histogram!("goodword_lane_wait_seconds", "lane" => lane),
             commit: metrics::histogram!("goodword_lane_commit_seconds", "lane" => lane),

@@ -13,7 +13,7 @@ use tokio::signal::unix::{SignalKind, signal};
 use tower::ServiceBuilder;
 
 use crate::config::ServeArgs;
-use crate::web::state::{App, Limits};
+use crate::web::state::{App, LaneLimits, Limits};
 use crate::web::{frame, paths};
 use crate::worker;
 
@@ -40,10 +40,19 @@ impl From<&ServeArgs> for Timeouts {
 
 impl From<&ServeArgs> for Limits {
     fn from(args: &ServeArgs) -> Self {
+        let lanes = LaneLimits::default();
         Self {
             body_timeout: Duration::from_secs(args.body_timeout_s),
             upload_timeout: Duration::from_secs(args.upload_timeout_s),
             requests_in_flight_max: args.requests_in_flight_max as usize,
+            lanes: LaneLimits {
+                purchase_writers: args.purchase_writers.map_or(lanes.purchase_writers, |count| count as usize),
+                referral_code_writers: args
+                    .referral_code_writers
+                    .map_or(lanes.referral_code_writers, |count| count as usize),
+                queue_max: args.queue_max as usize,
+                batch_max: args.batch_max as usize,
+            },
             ..Self::default()
         }
     }

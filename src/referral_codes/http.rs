@@ -56,6 +56,7 @@ fn read(fields: &Fields<'_>, account: &Account) -> Option<ReferralCodeToIssue> {
         campaign_id: CampaignId(campaign?.known().unwrap_or(0)),
         advocate: advocate?,
         wish: wish?,
+        code: None,
     })
 }
 
@@ -145,6 +146,16 @@ impl From<Refusal> for ApiError {
                 Code::BankExhausted,
                 "no unused code is left in this bank; load more and send the request again",
                 "coupon_bank_id",
+            ),
+            R::ReferralCodeTaken => (
+                Code::ReferralCodeTaken,
+                "this referral code names another advocate, or is a coupon; one text must not name two people",
+                "referral_code",
+            ),
+            R::AdvocateHasReferralCode => (
+                Code::AdvocateHasReferralCode,
+                "this advocate has another referral code in this campaign, which stays his",
+                "referral_code",
             ),
         };
         Self::new(code, message).at(param)

@@ -83,6 +83,7 @@ async fn issue_round(
     let existing = find_existing(conn, rows, &registry, &meant).await?;
     let mut plans: Vec<Plan> =
         rows.iter().zip(&meant).map(|(row, meant)| plan(row, meant, &existing, &named)).collect();
+    keep_each_code_once(rows, &mut plans);
     // Customers before segments: the order of locks.
     let stored_people = customers::store_entries(conn, &mut registry, &entries(&plans, &meant, is_kept), now).await?;
     claim_coupons(conn, rows, &mut plans).await?;
@@ -115,11 +116,14 @@ fn entries(plans: &[Plan], meant: &[Meant], which: fn(&Plan) -> bool) -> Vec<Ent
         .collect()
 }
 
-/// The campaigns, banks and coupons that the rows name.
+/// The campaigns, banks, coupons and codes to keep that the rows name.
 struct Named {
     campaigns: HashMap<(AccountId, CampaignId), Campaign>,
     banks: HashSet<(AccountId, CouponBankId)>,
     coupons: HashMap<(AccountId, CodeKey), Coupon>,
+    /// Of the codes to keep, those that are referral codes already, and those that are coupons.
+    codes_in_use: HashSet<(AccountId, CodeKey)>,
+    codes_of_coupons: HashMap<(AccountId, CodeKey), Coupon>,
 }
 
 impl Named {
@@ -145,15 +149,37 @@ impl Named {
         } else {
             coupon_banks::store::find_by_keys(conn, &coupon_accounts, &keys).await?
         };
+        let (accounts, kept): (Vec<_>, Vec<_>) =
+            rows.iter().filter_map(|row| Some((row.account_id, row.code.as_ref()?.key()))).unzip();
+        let (in_use, of_coupons) = if kept.is_empty() {
+            (Vec::new(), Vec::new())
+        } else {
+            let in_use = store::find_codes_in_use(conn, &accounts, &kept).await?;
+            (in_use, coupon_banks::store::find_by_keys(conn, &accounts, &kept).await?)
+        };
+        let by_key = |coupons: Vec<Coupon>| {
+            coupons.into_iter().map(|coupon| ((coupon.account_id, coupon.code_key.clone()), coupon)).collect()
+        };
         Ok(Self {
+            codes_in_use: in_use.into_iter().collect(),
+            codes_of_coupons: by_key(of_coupons),
             campaigns: campaigns.into_iter().map(|campaign| ((campaign.account_id, campaign.id), campaign)).collect(),
             banks: banks.into_iter().map(|bank| (bank.account_id, bank.id)).collect(),
-            coupons: coupons.into_iter().map(|coupon| ((coupon.account_id, coupon.code_key.clone()), coupon)).collect(),
+            coupons: by_key(coupons),
         })
     }
 
     fn campaign(&self, row: &ReferralCodeToIssue) -> Option<&Campaign> {
         self.campaigns.get(&(row.account_id, row.campaign_id))
+    }
+
+    /// Whether the code that the row brings is somebody's. As the text of his own coupon it still names one person.
+    fn is_taken(&self, row: &ReferralCodeToIssue, want: Option<Want>) -> bool {
+        let Some(code) = &row.code else { return false };
+        let key = (row.account_id, code.key());
+        let is_anothers_coupon =
+            || self.codes_of_coupons.get(&key).is_some_and(|coupon| want != Some(Want::This(coupon.place)));
+        self.codes_in_use.contains(&key) || is_anothers_coupon()
     }
 
     /// What coupon the row wants, or which of the things it names is unknown.
@@ -169,6 +195,18 @@ impl Named {
                 Some(coupon) => Ok(Some(Want::This(coupon.place))),
                 None => Err(Refusal::CouponNotFound),
             },
+        }
+    }
+}
+
+/// Of several rows that bring one code, the first stores it; the others see it in the next round.
+fn keep_each_code_once(rows: &[&ReferralCodeToIssue], plans: &mut [Plan]) {
+    let mut kept = HashSet::new();
+    for (row, plan) in rows.iter().zip(plans) {
+        if let (Plan::Open { existing: None, .. }, Some(code)) = (&*plan, &row.code)
+            && !kept.insert((row.account_id, code.key()))
+        {
+            *plan = Plan::Waits;
         }
     }
 }
@@ -211,6 +249,11 @@ fn plan(row: &ReferralCodeToIssue, meant: &Meant, existing: &ExistingBySlot, nam
         Err(Stop::Waits) => return Plan::Waits,
     };
     let existing = existing.get(&(row.account_id, row.campaign_id, entry));
+    if let (Some(existing), Some(code)) = (existing, &row.code)
+        && existing.code_key != code.key()
+    {
+        return Plan::Refused(Refusal::AdvocateHasReferralCode);
+    }
     if let Some(existing) = existing {
         let satisfied = match want {
             None => true,
@@ -226,6 +269,9 @@ fn plan(row: &ReferralCodeToIssue, meant: &Meant, existing: &ExistingBySlot, nam
     }
     if named.campaign(row).is_none_or(|campaign| campaign.archived) {
         return Plan::Refused(Refusal::CampaignInactive);
+    }
+    if existing.is_none() && named.is_taken(row, want) {
+        return Plan::Refused(Refusal::ReferralCodeTaken);
     }
     Plan::Open { existing: existing.map(|existing| existing.id), want, place: None }
 }
@@ -291,7 +337,8 @@ async fn store_plans(
             }
             (None, Some(customer)) => {
                 let slot = (row.account_id, row.campaign_id, customer);
-                new.push(NewReferralCode { slot, code: ReferralCode::generate(&mut rand::rng()), place: *place });
+                let code = row.code.clone().unwrap_or_else(|| ReferralCode::generate(&mut rand::rng()));
+                new.push(NewReferralCode { slot, code, place: *place });
                 new_rows.push((slot, index));
             }
             (None, None) => return Err(Abort::LostRace),
@@ -303,7 +350,8 @@ async fn store_plans(
     if !new.is_empty() {
         let ids: HashMap<_, _> = store::insert_all(conn, &new, now).await?.into_iter().collect();
         for (slot, index) in new_rows {
-            // A code in use already: rare as a lottery win. Doing it again draws another.
+            // A code in use already: rare as a lottery win, or brought by a rival. Doing it again draws another, or
+            // sees whose it is.
             stored[index] = Some(*ids.get(&slot).ok_or(Abort::LostRace)?);
         }
     }
