@@ -5,6 +5,7 @@
 pub mod http;
 pub mod issue;
 pub mod lane;
+mod named;
 pub mod store;
 
 use time::OffsetDateTime;
