@@ -39,7 +39,7 @@ pub struct DatabaseArgs {
     /// Let the private PostgreSQL also listen on this port of 127.0.0.1, for psql and backups.
     #[arg(long, env = "GOODWORD_PG_PORT", global = true)]
     pub pg_port: Option<u16>,
-    /// Most connections to the database.
+    /// Most connections to the database. A server has one more, on which it is told of revoked keys.
     #[arg(long, env = "GOODWORD_DATABASE_CONNECTIONS_MAX", default_value_t = 16, value_parser = clap::value_parser!(u32).range(1..=1000), global = true)]
     pub database_connections_max: u32,
     // An environment variable says 1 or yes as often as true.
@@ -70,8 +70,20 @@ pub struct ServeArgs {
     #[arg(long, env = "GOODWORD_UPLOAD_TIMEOUT_S", default_value_t = 600, value_parser = clap::value_parser!(u64).range(1..=86_400))]
     pub upload_timeout_s: u64,
     /// Most requests worked on at once; more are asked to come again (503).
-    #[arg(long, env = "GOODWORD_REQUESTS_IN_FLIGHT_MAX", default_value_t = 512, value_parser = clap::value_parser!(u32).range(1..=65_536))]
+    #[arg(long, env = "GOODWORD_REQUESTS_IN_FLIGHT_MAX", default_value_t = 1024, value_parser = clap::value_parser!(u32).range(1..=65_536))]
     pub requests_in_flight_max: u32,
+    /// How many transactions record orders side by side, each on a connection of its own [default: half the cores, 1 to 4]
+    #[arg(long, env = "GOODWORD_PURCHASE_WRITERS", value_parser = clap::value_parser!(u32).range(1..=64))]
+    pub purchase_writers: Option<u32>,
+    /// How many transactions issue referral codes side by side, never two for one account [default: half the cores, 1 to 4]
+    #[arg(long, env = "GOODWORD_REFERRAL_CODE_WRITERS", value_parser = clap::value_parser!(u32).range(1..=64))]
+    pub referral_code_writers: Option<u32>,
+    /// Most requests that wait for one writer; more are asked to come again (503).
+    #[arg(long, env = "GOODWORD_QUEUE_MAX", default_value_t = 1024, value_parser = clap::value_parser!(u32).range(1..=65_536))]
+    pub queue_max: u32,
+    /// Most requests that share one transaction.
+    #[arg(long, env = "GOODWORD_BATCH_MAX", default_value_t = 256, value_parser = clap::value_parser!(u32).range(1..=4096))]
+    pub batch_max: u32,
     /// Seconds that requests in flight get to finish when the server is told to stop.
     #[arg(long, env = "GOODWORD_SHUTDOWN_TIMEOUT_S", default_value_t = 10, value_parser = clap::value_parser!(u64).range(1..=600))]
     pub shutdown_timeout_s: u64,

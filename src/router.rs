@@ -18,13 +18,12 @@ use crate::{campaigns, coupon_banks, purchases, referral_codes, tracking};
 
 /// The whole service.
 pub fn router(running: &Running) -> Router {
-    let app = &running.app;
     // Clients of the compatible API may leave the version out: one rule, the same routes twice.
     // What is unknown below /v1 would be taken for a link without the catch-all.
     Router::new()
-        .nest("/v1", guarded(app, merchants().route("/{*unknown}", any(frame::no_route))))
-        .merge(guarded(app, merchants()))
-        .merge(links().layer(from_fn_with_state(app.clone(), frame::admit)))
+        .nest("/v1", guarded(running, merchants().route("/{*unknown}", any(frame::no_route))))
+        .merge(guarded(running, merchants()))
+        .merge(links().layer(from_fn_with_state(running.app.clone(), frame::admit)))
         .merge(public())
         .fallback(frame::no_route)
         .method_not_allowed_fallback(frame::no_method)
@@ -56,11 +55,11 @@ fn merchants() -> Router<Running> {
 
 /// Routes that only an account's credentials open. Checked before the route's own checks: who may not ask is told
 /// nothing, not even what exists.
-fn guarded(app: &App, routes: Router<Running>) -> Router<Running> {
+fn guarded(running: &Running, routes: Router<Running>) -> Router<Running> {
     routes
         .method_not_allowed_fallback(frame::no_method)
-        .layer(from_fn_with_state(app.clone(), authenticate))
-        .layer(from_fn_with_state(app.clone(), frame::admit))
+        .layer(from_fn_with_state(running.keys.clone(), authenticate))
+        .layer(from_fn_with_state(running.app.clone(), frame::admit))
 }
 
 /// Called by anybody: probes, and readers of the contract. Never turned away under load.

@@ -13,9 +13,9 @@ use tokio::signal::unix::{SignalKind, signal};
 use tower::ServiceBuilder;
 
 use crate::config::ServeArgs;
-use crate::web::state::{App, Limits};
+use crate::web::state::{App, LaneLimits, Limits};
 use crate::web::{frame, paths};
-use crate::worker::Running;
+use crate::worker;
 
 /// Longest head of a request, in bytes.
 const HEAD_BYTES_MAX: usize = 16 * 1024;
@@ -40,10 +40,19 @@ impl From<&ServeArgs> for Timeouts {
 
 impl From<&ServeArgs> for Limits {
     fn from(args: &ServeArgs) -> Self {
+        let lanes = LaneLimits::default();
         Self {
             body_timeout: Duration::from_secs(args.body_timeout_s),
             upload_timeout: Duration::from_secs(args.upload_timeout_s),
             requests_in_flight_max: args.requests_in_flight_max as usize,
+            lanes: LaneLimits {
+                purchase_writers: args.purchase_writers.map_or(lanes.purchase_writers, |count| count as usize),
+                referral_code_writers: args
+                    .referral_code_writers
+                    .map_or(lanes.referral_code_writers, |count| count as usize),
+                queue_max: args.queue_max as usize,
+                batch_max: args.batch_max as usize,
+            },
             ..Self::default()
         }
     }
@@ -65,7 +74,7 @@ pub async fn serve(
     timeouts: Timeouts,
     handle: Handle<SocketAddr>,
 ) -> anyhow::Result<()> {
-    let running = Running::start(app);
+    let (running, crew) = worker::start(app);
     let router: Router = crate::router::router(&running);
     // Outside the router: what changes where a request is routed, and what the router adds last.
     let service = ServiceBuilder::new()
@@ -82,7 +91,7 @@ pub async fn serve(
         .max_buf_size(HEAD_BYTES_MAX);
     let served = server.serve(tower::make::Shared::new(service)).await;
     // Also what a client no longer waits for is stored before we go.
-    running.stop().await;
+    crew.stop().await;
     Ok(served?)
 }
 

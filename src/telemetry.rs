@@ -11,6 +11,9 @@ use tracing_subscriber::EnvFilter;
 const DURATION_BUCKETS: [f64; 14] =
     [0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0];
 
+/// Bounds of the histograms of batches, in rows.
+const ROWS_BUCKETS: [f64; 10] = [1.0, 2.0, 4.0, 8.0, 16.0, 32.0, 64.0, 128.0, 256.0, 512.0];
+
 /// Starts logging to standard error. `RUST_LOG` chooses what; `default_filter` holds when it is not set.
 pub fn start_logging(as_json: bool, default_filter: &str) {
     // PostgreSQL's notices ("already exists, skipping") are no news at every start, and each connection that a crash
@@ -40,6 +43,7 @@ pub fn metrics() -> anyhow::Result<PrometheusHandle> {
 fn install_metrics() -> anyhow::Result<PrometheusHandle> {
     let handle = PrometheusBuilder::new()
         .set_buckets_for_metric(Matcher::Suffix("_seconds".to_owned()), &DURATION_BUCKETS)?
+        .set_buckets_for_metric(Matcher::Suffix("_batch_rows".to_owned()), &ROWS_BUCKETS)?
         .install_recorder()?;
     metrics::describe_counter!("goodword_http_requests_total", "Requests answered, by method, route and status.");
     metrics::describe_histogram!(
@@ -47,6 +51,7 @@ fn install_metrics() -> anyhow::Result<PrometheusHandle> {
         metrics::Unit::Seconds,
         "Time from a request's head to its answer."
     );
+    metrics::describe_counter!("goodword_key_lookups_total", "Look-ups of API keys by who answered: cache, database.");
     metrics::describe_counter!("goodword_purchases_total", "Purchases by outcome: recorded, replayed, conflict.");
     metrics::describe_counter!(
         "goodword_attributions_total",
@@ -54,6 +59,21 @@ fn install_metrics() -> anyhow::Result<PrometheusHandle> {
     );
     metrics::describe_counter!("goodword_referral_codes_total", "Referral code requests by outcome.");
     metrics::describe_counter!("goodword_coupons_loaded_total", "Coupons loaded into banks.");
+    metrics::describe_gauge!(
+        "goodword_lane_queue_rows",
+        "Requests that wait for a lane's writer, as its last batch left them."
+    );
+    metrics::describe_histogram!("goodword_lane_batch_rows", "Requests that shared one transaction.");
+    metrics::describe_histogram!(
+        "goodword_lane_wait_seconds",
+        metrics::Unit::Seconds,
+        "Time that a request waited for its batch to begin."
+    );
+    metrics::describe_histogram!(
+        "goodword_lane_commit_seconds",
+        metrics::Unit::Seconds,
+        "Time that a batch took from its beginning to its commit, tries and parts included."
+    );
     metrics::describe_gauge!("goodword_database_connections", "Open connections to the database.");
     metrics::describe_gauge!("goodword_database_connections_idle", "Open connections that nobody uses.");
     Ok(handle)

@@ -1,29 +1,56 @@
-//! What works beside the requests: the writers of the lanes. They start before the first request and end after the
-//! last. Holds them together with the app's state, which is all that handlers see.
+//! What works beside the requests: the writers of the lanes, and the one who listens for changed keys. They start before
+//! the first request and end after the last.
+
+use std::ops::Deref;
+use std::sync::Arc;
 
 use axum::extract::FromRef;
 
+use crate::accounts::cache::KeyCache;
+use crate::accounts::changes::Listening;
 use crate::purchases::lane::{self as purchases, PurchaseLane};
 use crate::referral_codes::lane::{self as referral_codes, ReferralCodeLane};
 use crate::web::state::App;
 
-/// A running service: the state, and the ways to those who work for it.
-#[derive(Clone)]
-pub struct Running {
-    pub app: App,
-    purchases: PurchaseLane,
-    referral_codes: ReferralCodeLane,
+/// Starts all who work for this app.
+pub fn start(app: &App) -> (Running, Crew) {
+    let (keys, listening) = KeyCache::start(&app.pool);
+    let (purchases, referral_codes) = (purchases::start(app), referral_codes::start(app));
+    let ways = Ways { app: app.clone(), keys, purchases, referral_codes };
+    let running = Running(Arc::new(ways));
+    (running.clone(), Crew { running, listening })
 }
 
-impl Running {
-    /// Starts all of it.
-    pub fn start(app: &App) -> Self {
-        Self { app: app.clone(), purchases: purchases::start(app), referral_codes: referral_codes::start(app) }
-    }
+/// A running service as its router sees it: the state, and the ways to those who work. Cheap to clone.
+#[derive(Clone)]
+pub struct Running(Arc<Ways>);
 
-    /// Returns when all that was taken on is stored and answered, and no connection is left.
-    pub async fn stop(&self) {
-        tokio::join!(self.purchases.drain(), self.referral_codes.drain());
+/// What a router needs.
+pub struct Ways {
+    pub app: App,
+    pub keys: KeyCache,
+    pub purchases: PurchaseLane,
+    pub referral_codes: ReferralCodeLane,
+}
+
+impl Deref for Running {
+    type Target = Ways;
+
+    fn deref(&self) -> &Ways {
+        &self.0
+    }
+}
+
+/// Those who work.
+pub struct Crew {
+    running: Running,
+    listening: Listening,
+}
+
+impl Crew {
+    /// Returns when all that was taken on is stored and answered, and no connection of theirs is left.
+    pub async fn stop(self) {
+        tokio::join!(self.running.purchases.drain(), self.running.referral_codes.drain(), self.listening.stop());
     }
 }
 

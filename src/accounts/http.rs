@@ -9,23 +9,26 @@ use axum_extra::headers::HeaderMapExt;
 use axum_extra::headers::authorization::{Authorization, Basic};
 use secrecy::SecretString;
 
-use super::{Caller, keys, store};
+use super::cache::KeyCache;
+use super::{Caller, keys};
 use crate::web::error::{ApiError, Code};
-use crate::web::state::App;
 
 /// Lets a request with right credentials through, and says who it is. All others get 401, whatever they asked for.
-pub async fn authenticate(State(app): State<App>, mut request: Request, next: Next) -> Response {
-    match identify(&app, request.headers()).await {
+pub async fn authenticate(State(cache): State<KeyCache>, mut request: Request, next: Next) -> Response {
+    match identify(&cache, request.headers()).await {
         Ok(caller) => {
-            tracing::Span::current().record("account.id", caller.account.id.0);
+            let account = caller.account.id;
             request.extensions_mut().insert(caller);
-            next.run(request).await
+            let mut response = next.run(request).await;
+            // For the log.
+            response.extensions_mut().insert(account);
+            response
         }
         Err(refusal) => refusal.into_response(),
     }
 }
 
-async fn identify(app: &App, headers: &HeaderMap) -> Result<Caller, ApiError> {
+async fn identify(cache: &KeyCache, headers: &HeaderMap) -> Result<Caller, ApiError> {
     if headers.get_all(header::AUTHORIZATION).iter().count() > 1 {
         return Err(ApiError::new(Code::BadHeader, "there are two Authorization headers; send one").at("Authorization"));
     }
@@ -33,16 +36,11 @@ async fn identify(app: &App, headers: &HeaderMap) -> Result<Caller, ApiError> {
         || ApiError::new(Code::Unauthenticated, "send your access key and secret key by HTTP Basic authentication");
     let basic = headers.typed_get::<Authorization<Basic>>().ok_or_else(unauthenticated)?;
     let presented = SecretString::from(basic.password());
-    let mut conn = app.pool.acquire().await?;
     // Text that cannot be stored cannot be looked up either.
-    let holder = if basic.username().contains('\0') {
-        None
-    } else {
-        store::find_key_holder(&mut conn, basic.username()).await?
-    };
+    let holder = if basic.username().contains('\0') { None } else { cache.find(basic.username()).await? };
     let matches = keys::matches(&presented, holder.as_ref().map(|holder| holder.secret_sha256.as_slice()));
     match holder {
-        Some(holder) if matches => Ok(Caller { account: holder.account }),
+        Some(holder) if matches => Ok(Caller { account: holder.account.clone() }),
         _ => Err(unauthenticated()),
     }
 }

@@ -1,8 +1,12 @@
 //! Accounts (merchants), their API keys, and who is calling. An account owns every row of its merchant's data.
 
+pub mod cache;
+pub mod changes;
 pub mod http;
 pub mod keys;
 pub mod store;
+
+use std::sync::Arc;
 
 use serde::Serialize;
 use sqlx::PgConnection;
@@ -58,7 +62,7 @@ pub struct Account {
 /// Who calls: proof that the request's credentials belong to this account.
 #[derive(Clone, Debug)]
 pub struct Caller {
-    pub account: Account,
+    pub account: Arc<Account>,
 }
 
 /// The first segment of an account's links: 1 to 63 lower-case letters, digits and hyphens.

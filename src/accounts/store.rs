@@ -1,5 +1,7 @@
 //! The SQL of accounts and their keys: one statement a function.
 
+use std::sync::Arc;
+
 use sqlx::PgConnection;
 use time::OffsetDateTime;
 
@@ -9,7 +11,7 @@ use crate::types::ids::AccountId;
 /// What the credentials of a request lead to.
 pub struct KeyHolder {
     pub secret_sha256: Vec<u8>,
-    pub account: Account,
+    pub account: Arc<Account>,
 }
 
 /// Finds the account behind an access key that is not revoked.
@@ -26,14 +28,14 @@ pub async fn find_key_holder(conn: &mut PgConnection, access_key: &str) -> sqlx:
     .await?;
     Ok(row.map(|row| KeyHolder {
         secret_sha256: row.secret_sha256,
-        account: Account {
+        account: Arc::new(Account {
             id: row.id,
             name: row.name,
             alias: row.alias,
             currency: row.currency.into(),
             zone: row.time_zone.into(),
             created_at: row.created_at,
-        },
+        }),
     }))
 }
 

@@ -7,8 +7,8 @@ use std::collections::{BTreeMap, HashMap, HashSet};
 
 use sqlx::PgConnection;
 
+use super::claim_store;
 use super::draw::{Draw, Step, Walk};
-use super::store;
 use crate::types::ids::{AccountId, CouponBankId, CouponPlace};
 
 /// Positions looked at beyond those wanted, to pass over ones taken by name.
@@ -17,7 +17,7 @@ const LOOK_AHEAD: i32 = 32;
 const LOOK_MAX: i32 = 65_536;
 
 /// A coupon that is wanted.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum Want {
     /// Any free one of the bank.
     AnyOf(CouponBankId),
@@ -38,7 +38,7 @@ pub type Claimed = Result<CouponPlace, ClaimRefusal>;
 
 /// Claims what is wanted, in order. The caller must store the holders in the same transaction.
 pub async fn claim(conn: &mut PgConnection, wants: &[(AccountId, Want)]) -> sqlx::Result<Vec<Claimed>> {
-    let segments = store::lock_segments(conn, wants).await?;
+    let segments = claim_store::lock_segments(conn, wants).await?;
     let mut gone = Gone::load(conn, wants).await?;
     let named: Vec<Option<Claimed>> = wants.iter().map(|(account, want)| gone.claim_named(*account, *want)).collect();
     let mut draws = open_draws(segments, wants, &gone);
@@ -55,7 +55,7 @@ pub async fn claim(conn: &mut PgConnection, wants: &[(AccountId, Want)]) -> sqlx
             (None, Want::This(_)) => Err(ClaimRefusal::Taken),
         });
     }
-    store::advance_cursors(conn, &moved(&draws)).await?;
+    claim_store::advance_cursors(conn, &moved(&draws)).await?;
     Ok(claimed)
 }
 
@@ -76,7 +76,7 @@ impl Gone {
                 Want::AnyOf(_) => None,
             })
             .collect();
-        let refused = if places.is_empty() { Vec::new() } else { store::find_gone(conn, &places).await? };
+        let refused = if places.is_empty() { Vec::new() } else { claim_store::find_gone(conn, &places).await? };
         let refused = refused
             .into_iter()
             .map(|gone| {
@@ -99,7 +99,7 @@ impl Gone {
     }
 }
 
-fn open_draws(segments: Vec<store::Segment>, wants: &[(AccountId, Want)], gone: &Gone) -> Draws {
+fn open_draws(segments: Vec<claim_store::Segment>, wants: &[(AccountId, Want)], gone: &Gone) -> Draws {
     let mut draws: Draws = wants
         .iter()
         .filter_map(|(account, want)| match want {
@@ -128,12 +128,14 @@ async fn look_ahead(conn: &mut PgConnection, draws: &mut Draws, wants: &[(Accoun
     for ((account, bank), draw) in draws.iter() {
         let wanted = wants.iter().filter(|(a, want)| a == account && *want == Want::AnyOf(*bank)).count();
         let length = i32::try_from(wanted).unwrap_or(LOOK_MAX).saturating_add(LOOK_AHEAD).min(LOOK_MAX);
-        windows.extend(draw.walks.iter().map(|walk| store::Window::of(*account, walk.segment_id, walk.unseen(length))));
+        windows.extend(
+            draw.walks.iter().map(|walk| claim_store::Window::of(*account, walk.segment_id, walk.unseen(length))),
+        );
     }
     if windows.is_empty() {
         return Ok(());
     }
-    let taken = store::find_taken(conn, &windows).await?;
+    let taken = claim_store::find_taken(conn, &windows).await?;
     for ((account, _), draw) in draws.iter_mut() {
         for walk in &mut draw.walks {
             let Some(window) =
@@ -166,8 +168,8 @@ async fn draw_one(
         // A long run of retired coupons is passed in steps that grow.
         length = length.saturating_mul(4).min(LOOK_MAX);
         let walk = &mut draw.walks[index];
-        let window = store::Window::of(account, walk.segment_id, walk.unseen(length));
-        let taken = store::find_taken(conn, std::slice::from_ref(&window)).await?;
+        let window = claim_store::Window::of(account, walk.segment_id, walk.unseen(length));
+        let taken = claim_store::find_taken(conn, std::slice::from_ref(&window)).await?;
         walk.learn(window.until, taken.iter().map(|gone| gone.position));
     }
 }
@@ -179,7 +181,7 @@ async fn find_top_up(
     bank: CouponBankId,
     draw: &mut Draw,
 ) -> sqlx::Result<bool> {
-    let segments = store::lock_segments(conn, &[(account, Want::AnyOf(bank))]).await?;
+    let segments = claim_store::lock_segments(conn, &[(account, Want::AnyOf(bank))]).await?;
     let before = draw.walks.len();
     for segment in segments {
         if draw.walks.iter().all(|walk| walk.segment_id != segment.id) {

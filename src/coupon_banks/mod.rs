@@ -4,6 +4,7 @@
 //! [`claim`] is the only way to a free coupon, [`import`] the only way in.
 
 pub mod claim;
+pub mod claim_store;
 pub mod draw;
 pub mod export;
 mod guessable;
@@ -55,6 +56,17 @@ pub struct Coupon {
     pub place: CouponPlace,
     pub bank_id: CouponBankId,
     pub code_key: CodeKey,
+}
+
+/// A coupon as it is handed out.
+#[derive(Clone, Debug)]
+pub struct LoadedCoupon {
+    pub account_id: AccountId,
+    pub place: CouponPlace,
+    pub code: CouponCode,
+    pub pin: Option<String>,
+    pub bank_id: CouponBankId,
+    pub bank_name: String,
 }
 
 /// What has become of a coupon.

@@ -6,7 +6,7 @@ use sqlx::PgConnection;
 use time::OffsetDateTime;
 
 use super::claim::Want;
-use super::{Counts, store};
+use super::{Counts, claim_store, store};
 use crate::db::Fault;
 use crate::types::codes::{self, CodeKey, RecordedCode};
 use crate::types::ids::{AccountId, CouponBankId, CouponPlace};
@@ -57,10 +57,10 @@ pub async fn retire(
         .map(|coupon| (coupon.code_key, coupon.place))
         .collect();
     let wants: Vec<(AccountId, Want)> = found.values().map(|place| (account, Want::This(*place))).collect();
-    store::lock_segments(conn, &wants).await?;
+    claim_store::lock_segments(conn, &wants).await?;
     let places: Vec<(AccountId, CouponPlace)> = found.values().map(|place| (account, *place)).collect();
     let gone: HashMap<CouponPlace, bool> =
-        store::find_gone(conn, &places).await?.into_iter().map(|gone| (gone.place(), gone.retired)).collect();
+        claim_store::find_gone(conn, &places).await?.into_iter().map(|gone| (gone.place(), gone.retired)).collect();
 
     let mut report = Report { retired: 0, already_retired: 0, refused: Vec::new(), counts: Counts::default() };
     let mut retiring = HashSet::new();
@@ -74,7 +74,7 @@ pub async fn retire(
             Some((_, None)) => report.already_retired += 1,
         }
     }
-    store::insert_retirements(conn, account, &retiring.into_iter().collect::<Vec<_>>(), now).await?;
+    claim_store::insert_retirements(conn, account, &retiring.into_iter().collect::<Vec<_>>(), now).await?;
     report.counts =
         store::count(conn, account, &[bank]).await?.first().map(store::BankCounts::counts).unwrap_or_default();
     Ok(Some(report))

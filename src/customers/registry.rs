@@ -45,6 +45,19 @@ pub struct Known {
 }
 
 impl Known {
+    /// The customer as he is stored; nothing as long as he is not.
+    pub fn customer(&self) -> Option<Customer> {
+        let text = |name: &Option<Name>| name.as_ref().map(|name| name.as_str().to_owned());
+        Some(Customer {
+            account_id: self.account_id,
+            id: self.id?,
+            external_id: self.person.external_id.clone(),
+            email: self.person.email.clone(),
+            first_name: text(&self.person.first_name),
+            last_name: text(&self.person.last_name),
+        })
+    }
+
     /// The customer as he was before, if something changed.
     pub fn before(&self) -> Option<Self> {
         let person = self.stored.clone()?;

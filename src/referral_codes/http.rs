@@ -65,6 +65,7 @@ pub fn read(fields: &Fields<'_>, account: &Account) -> Option<ReferralCodeToIssu
         campaign_id: CampaignId(campaign?.known().unwrap_or(0)),
         advocate: advocate?,
         wish: wish?,
+        code: None,
     })
 }
 
@@ -154,6 +155,16 @@ impl From<Refusal> for ApiError {
                 Code::BankExhausted,
                 "no unused code is left in this bank; load more and send the request again",
                 "coupon_bank_id",
+            ),
+            R::ReferralCodeTaken => (
+                Code::ReferralCodeTaken,
+                "this referral code names another advocate, or is a coupon; one text must not name two people",
+                "referral_code",
+            ),
+            R::AdvocateHasReferralCode => (
+                Code::AdvocateHasReferralCode,
+                "this advocate has another referral code in this campaign, which stays his",
+                "referral_code",
             ),
         };
         Self::new(code, message).at(param)

@@ -8,16 +8,16 @@ use std::collections::{HashMap, HashSet};
 use sqlx::PgConnection;
 use time::OffsetDateTime;
 
+use super::named::Named;
 use super::store::{self, Existing, NewReferralCode};
-use super::{Outcome, ReferralCodeToIssue, Refusal, Wish};
-use crate::campaigns::{self, Campaign};
+use super::{HeldCoupon, Issued, Outcome, ReferralCodeToIssue, Refusal};
 use crate::coupon_banks::claim::{self, ClaimRefusal, Want};
-use crate::coupon_banks::{self, Coupon};
+use crate::coupon_banks::{self, LoadedCoupon};
 use crate::customers;
 use crate::customers::registry::{Entry, Registry, Unclear};
 use crate::db::Abort;
-use crate::types::codes::{CodeKey, ReferralCode};
-use crate::types::ids::{AccountId, CampaignId, CouponBankId, CouponPlace, ReferralCodeId};
+use crate::types::codes::ReferralCode;
+use crate::types::ids::{AccountId, CampaignId, CouponPlace, ReferralCodeId};
 
 /// Issues referral codes, all rows in one transaction of the caller's. Answers in the order of `rows`. Aborts when a
 /// rival stored one of the same customers first: the caller runs it again.
@@ -83,13 +83,30 @@ async fn issue_round(
     let existing = find_existing(conn, rows, &registry, &meant).await?;
     let mut plans: Vec<Plan> =
         rows.iter().zip(&meant).map(|(row, meant)| plan(row, meant, &existing, &named)).collect();
+    keep_each_code_once(rows, &mut plans);
     // Customers before segments: the order of locks.
     let stored_people = customers::store_entries(conn, &mut registry, &entries(&plans, &meant, is_kept), now).await?;
     claim_coupons(conn, rows, &mut plans).await?;
     let refused = entries(&plans, &meant, |plan| !is_kept(plan));
     customers::take_back(conn, &registry, &stored_people, &refused).await?;
-    let stored = store_plans(conn, rows, &registry, &meant, &plans, now).await?;
-    answer(conn, rows, &plans, &stored).await
+    let round = Round { rows, named, registry, meant };
+    let stored = store_plans(conn, &round, &plans, now).await?;
+    answer(conn, &round, &plans, &stored, now).await
+}
+
+/// The rows of a round, what they name, and who is meant by them.
+struct Round<'a> {
+    rows: &'a [&'a ReferralCodeToIssue],
+    named: Named,
+    registry: Registry,
+    meant: Vec<Meant>,
+}
+
+/// The referral code that answers a row.
+enum Stored {
+    /// It was there, perhaps without its coupon.
+    Before(ReferralCodeId),
+    Now(ReferralCodeId, ReferralCode),
 }
 
 fn identify(row: &ReferralCodeToIssue, want: Result<Option<Want>, Refusal>, registry: &mut Registry) -> Meant {
@@ -115,60 +132,14 @@ fn entries(plans: &[Plan], meant: &[Meant], which: fn(&Plan) -> bool) -> Vec<Ent
         .collect()
 }
 
-/// The campaigns, banks and coupons that the rows name.
-struct Named {
-    campaigns: HashMap<(AccountId, CampaignId), Campaign>,
-    banks: HashSet<(AccountId, CouponBankId)>,
-    coupons: HashMap<(AccountId, CodeKey), Coupon>,
-}
-
-impl Named {
-    async fn load(conn: &mut PgConnection, rows: &[&ReferralCodeToIssue]) -> sqlx::Result<Self> {
-        let accounts: Vec<_> = rows.iter().map(|row| row.account_id).collect();
-        let ids: Vec<_> = rows.iter().map(|row| row.campaign_id).collect();
-        let campaigns = campaigns::store::find_all(conn, &accounts, &ids).await?;
-        let (bank_accounts, banks): (Vec<_>, Vec<_>) = rows
-            .iter()
-            .filter_map(|row| if let Wish::FromBank(bank) = row.wish { Some((row.account_id, bank)) } else { None })
-            .unzip();
-        let banks = if banks.is_empty() {
-            Vec::new()
-        } else {
-            coupon_banks::store::find_all(conn, &bank_accounts, &banks).await?
-        };
-        let (coupon_accounts, keys): (Vec<_>, Vec<_>) = rows
-            .iter()
-            .filter_map(|row| if let Wish::Named(code) = &row.wish { Some((row.account_id, code.key())) } else { None })
-            .unzip();
-        let coupons = if keys.is_empty() {
-            Vec::new()
-        } else {
-            coupon_banks::store::find_by_keys(conn, &coupon_accounts, &keys).await?
-        };
-        Ok(Self {
-            campaigns: campaigns.into_iter().map(|campaign| ((campaign.account_id, campaign.id), campaign)).collect(),
-            banks: banks.into_iter().map(|bank| (bank.account_id, bank.id)).collect(),
-            coupons: coupons.into_iter().map(|coupon| ((coupon.account_id, coupon.code_key.clone()), coupon)).collect(),
-        })
-    }
-
-    fn campaign(&self, row: &ReferralCodeToIssue) -> Option<&Campaign> {
-        self.campaigns.get(&(row.account_id, row.campaign_id))
-    }
-
-    /// What coupon the row wants, or which of the things it names is unknown.
-    fn resolve(&self, row: &ReferralCodeToIssue) -> Result<Option<Want>, Refusal> {
-        if self.campaign(row).is_none() {
-            return Err(Refusal::CampaignNotFound);
-        }
-        match &row.wish {
-            Wish::Nothing => Ok(None),
-            Wish::FromBank(bank) if self.banks.contains(&(row.account_id, *bank)) => Ok(Some(Want::AnyOf(*bank))),
-            Wish::FromBank(_) => Err(Refusal::CouponBankNotFound),
-            Wish::Named(code) => match self.coupons.get(&(row.account_id, code.key())) {
-                Some(coupon) => Ok(Some(Want::This(coupon.place))),
-                None => Err(Refusal::CouponNotFound),
-            },
+/// Of several rows that bring one code, the first stores it; the others see it in the next round.
+fn keep_each_code_once(rows: &[&ReferralCodeToIssue], plans: &mut [Plan]) {
+    let mut kept = HashSet::new();
+    for (row, plan) in rows.iter().zip(plans) {
+        if let (Plan::Open { existing: None, .. }, Some(code)) = (&*plan, &row.code)
+            && !kept.insert((row.account_id, code.key()))
+        {
+            *plan = Plan::Waits;
         }
     }
 }
@@ -211,6 +182,11 @@ fn plan(row: &ReferralCodeToIssue, meant: &Meant, existing: &ExistingBySlot, nam
         Err(Stop::Waits) => return Plan::Waits,
     };
     let existing = existing.get(&(row.account_id, row.campaign_id, entry));
+    if let (Some(existing), Some(code)) = (existing, &row.code)
+        && existing.code_key != code.key()
+    {
+        return Plan::Refused(Refusal::AdvocateHasReferralCode);
+    }
     if let Some(existing) = existing {
         let satisfied = match want {
             None => true,
@@ -226,6 +202,9 @@ fn plan(row: &ReferralCodeToIssue, meant: &Meant, existing: &ExistingBySlot, nam
     }
     if named.campaign(row).is_none_or(|campaign| campaign.archived) {
         return Plan::Refused(Refusal::CampaignInactive);
+    }
+    if existing.is_none() && named.is_taken(row, want) {
+        return Plan::Refused(Refusal::ReferralCodeTaken);
     }
     Plan::Open { existing: existing.map(|existing| existing.id), want, place: None }
 }
@@ -268,31 +247,31 @@ impl From<ClaimRefusal> for Refusal {
 /// Stores what is planned and gives, row by row, the referral code to answer with.
 async fn store_plans(
     conn: &mut PgConnection,
-    rows: &[&ReferralCodeToIssue],
-    registry: &Registry,
-    meant: &[Meant],
+    round: &Round<'_>,
     plans: &[Plan],
     now: OffsetDateTime,
-) -> Result<Vec<Option<ReferralCodeId>>, Abort> {
-    let mut stored = vec![None; rows.len()];
+) -> Result<Vec<Option<Stored>>, Abort> {
+    let Round { rows, registry, meant, .. } = round;
+    let mut stored: Vec<Option<Stored>> = rows.iter().map(|_| None).collect();
     let (mut new, mut new_rows, mut bindings) = (Vec::new(), Vec::new(), Vec::new());
     for (index, plan) in plans.iter().enumerate() {
         let (Plan::Open { existing, place, .. }, Ok((entry, _))) = (plan, &meant[index]) else {
             if let Plan::Satisfied(id) = plan {
-                stored[index] = Some(*id);
+                stored[index] = Some(Stored::Before(*id));
             }
             continue;
         };
         let row = rows[index];
         match (existing, registry.get(*entry).id) {
             (Some(id), _) => {
-                stored[index] = Some(*id);
+                stored[index] = Some(Stored::Before(*id));
                 bindings.extend(place.map(|place| (row.account_id, *id, place)));
             }
             (None, Some(customer)) => {
                 let slot = (row.account_id, row.campaign_id, customer);
-                new.push(NewReferralCode { slot, code: ReferralCode::generate(&mut rand::rng()), place: *place });
-                new_rows.push((slot, index));
+                let code = row.code.clone().unwrap_or_else(|| ReferralCode::generate(&mut rand::rng()));
+                new_rows.push((slot, index, code.clone()));
+                new.push(NewReferralCode { slot, code, place: *place });
             }
             (None, None) => return Err(Abort::LostRace),
         }
@@ -302,39 +281,108 @@ async fn store_plans(
     }
     if !new.is_empty() {
         let ids: HashMap<_, _> = store::insert_all(conn, &new, now).await?.into_iter().collect();
-        for (slot, index) in new_rows {
-            // A code in use already: rare as a lottery win. Doing it again draws another.
-            stored[index] = Some(*ids.get(&slot).ok_or(Abort::LostRace)?);
+        for (slot, index, code) in new_rows {
+            // A code in use already: rare as a lottery win, or brought by a rival. Doing it again draws another, or
+            // sees whose it is.
+            stored[index] = Some(Stored::Now(*ids.get(&slot).ok_or(Abort::LostRace)?, code));
         }
     }
     Ok(stored)
 }
 
+/// What the callers are told: of what was stored just now as it was stored, of the rest as it is read.
 async fn answer(
+    conn: &mut PgConnection,
+    round: &Round<'_>,
+    plans: &[Plan],
+    stored: &[Option<Stored>],
+    now: OffsetDateTime,
+) -> Result<Vec<Option<Outcome>>, Abort> {
+    let Round { rows, .. } = round;
+    let (accounts, ids): (Vec<_>, Vec<_>) = rows
+        .iter()
+        .zip(stored)
+        .filter_map(|(row, stored)| match stored {
+            Some(Stored::Before(id)) => Some((row.account_id, *id)),
+            _ => None,
+        })
+        .unzip();
+    let issued = if ids.is_empty() { Vec::new() } else { store::find_issued(conn, &accounts, &ids).await? };
+    let issued: HashMap<_, _> = issued.into_iter().map(|issued| ((issued.account_id, issued.id), issued)).collect();
+    let coupons = hand_out(conn, rows, plans, stored).await?;
+    rows.iter()
+        .zip(plans)
+        .enumerate()
+        .map(|(index, (row, plan))| match (plan, &stored[index]) {
+            (Plan::Waits, _) => Ok(None),
+            (Plan::Refused(refusal), _) => Ok(Some(Outcome::Refused(*refusal))),
+            (_, Some(Stored::Before(id))) => {
+                let shown = issued.get(&(row.account_id, *id)).cloned().ok_or(Abort::LostRace)?;
+                Ok(Some(Outcome::Existing(Box::new(shown))))
+            }
+            (Plan::Open { place, .. }, Some(Stored::Now(id, code))) => {
+                let coupon = place.and_then(|place| coupons.get(&(row.account_id, place)));
+                let shown = round.show(index, *id, code, coupon, now).ok_or(Abort::LostRace)?;
+                Ok(Some(Outcome::Created(Box::new(shown))))
+            }
+            _ => Err(Abort::LostRace),
+        })
+        .collect()
+}
+
+type HandedOut = HashMap<(AccountId, CouponPlace), LoadedCoupon>;
+
+/// The coupons that go out with new referral codes.
+async fn hand_out(
     conn: &mut PgConnection,
     rows: &[&ReferralCodeToIssue],
     plans: &[Plan],
-    stored: &[Option<ReferralCodeId>],
-) -> Result<Vec<Option<Outcome>>, Abort> {
-    let (accounts, ids): (Vec<_>, Vec<_>) =
-        rows.iter().zip(stored).filter_map(|(row, id)| Some((row.account_id, (*id)?))).unzip();
-    let issued = if ids.is_empty() { Vec::new() } else { store::find_issued(conn, &accounts, &ids).await? };
-    let issued: HashMap<_, _> = issued.into_iter().map(|issued| ((issued.account_id, issued.id), issued)).collect();
-    rows.iter()
+    stored: &[Option<Stored>],
+) -> sqlx::Result<HandedOut> {
+    let places: Vec<(AccountId, CouponPlace)> = rows
+        .iter()
         .zip(plans)
         .zip(stored)
-        .map(|((row, plan), id)| {
-            match plan {
-                Plan::Waits => return Ok(None),
-                Plan::Refused(refusal) => return Ok(Some(Outcome::Refused(*refusal))),
-                Plan::Satisfied(_) | Plan::Open { .. } => {}
-            }
-            let shown =
-                id.and_then(|id| issued.get(&(row.account_id, id))).cloned().map(Box::new).ok_or(Abort::LostRace)?;
-            Ok(Some(match plan {
-                Plan::Open { existing: None, .. } => Outcome::Created(shown),
-                _ => Outcome::Existing(shown),
-            }))
+        .filter_map(|((row, plan), stored)| match (plan, stored) {
+            (Plan::Open { place: Some(place), .. }, Some(Stored::Now(..))) => Some((row.account_id, *place)),
+            _ => None,
         })
-        .collect()
+        .collect();
+    if places.is_empty() {
+        return Ok(HashMap::new());
+    }
+    let found = coupon_banks::claim_store::find_at(conn, &places).await?;
+    Ok(found.into_iter().map(|coupon| ((coupon.account_id, coupon.place), coupon)).collect())
+}
+
+impl Round<'_> {
+    /// A referral code stored just now.
+    fn show(
+        &self,
+        index: usize,
+        id: ReferralCodeId,
+        code: &ReferralCode,
+        coupon: Option<&LoadedCoupon>,
+        now: OffsetDateTime,
+    ) -> Option<Issued> {
+        let row = self.rows[index];
+        let campaign = self.named.campaign(row)?;
+        let (entry, _) = self.meant[index].as_ref().ok()?;
+        Some(Issued {
+            account_id: row.account_id,
+            id,
+            code: code.clone(),
+            campaign_id: campaign.id,
+            campaign_name: campaign.name.clone(),
+            destination_url: campaign.destination_url.clone(),
+            advocate: self.registry.get(*entry).customer()?,
+            coupon: coupon.map(|coupon| HeldCoupon {
+                code: coupon.code.clone(),
+                pin: coupon.pin.clone(),
+                bank_id: coupon.bank_id,
+                bank_name: coupon.bank_name.clone(),
+            }),
+            created_at: now,
+        })
+    }
 }

@@ -5,6 +5,7 @@
 pub mod http;
 pub mod issue;
 pub mod lane;
+mod named;
 pub mod store;
 
 use time::OffsetDateTime;
@@ -31,6 +32,8 @@ pub struct ReferralCodeToIssue {
     pub campaign_id: CampaignId,
     pub advocate: Person,
     pub wish: Wish,
+    /// The code itself, for an advocate who has it from elsewhere. Without it one is made.
+    pub code: Option<ReferralCode>,
 }
 
 /// What became of it.
@@ -56,6 +59,10 @@ pub enum Refusal {
     CouponTaken,
     CouponRetired,
     BankExhausted,
+    /// The code that was to be kept names somebody else, or is a coupon.
+    ReferralCodeTaken,
+    /// The advocate has another code in this campaign than the one that was to be kept.
+    AdvocateHasReferralCode,
 }
 
 /// A referral code as it is answered.

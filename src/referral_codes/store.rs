@@ -19,6 +19,7 @@ pub struct Existing {
     pub id: ReferralCodeId,
     pub campaign_id: CampaignId,
     pub customer_id: CustomerId,
+    pub code_key: CodeKey,
     segment_id: Option<SegmentId>,
     position: Option<i32>,
     pub bank_id: Option<CouponBankId>,
@@ -38,7 +39,7 @@ pub async fn find_by_slots(conn: &mut PgConnection, slots: &[Slot]) -> sqlx::Res
     let customers: Vec<CustomerId> = slots.iter().map(|slot| slot.2).collect();
     sqlx::query_as!(
         Existing,
-        r#"select r.account_id, r.id, r.campaign_id, r.customer_id, r.segment_id as "segment_id: SegmentId", r.position,
+        r#"select r.account_id, r.id, r.campaign_id, r.customer_id, r.code_key as "code_key: CodeKey", r.segment_id as "segment_id: SegmentId", r.position,
             s.bank_id as "bank_id?: CouponBankId"
         from unnest($1::bigint[], $2::bigint[], $3::bigint[]) as wanted (account_id, campaign_id, customer_id)
         join referral_codes r on r.account_id = wanted.account_id and r.campaign_id = wanted.campaign_id and r.customer_id = wanted.customer_id
@@ -49,6 +50,24 @@ pub async fn find_by_slots(conn: &mut PgConnection, slots: &[Slot]) -> sqlx::Res
     )
     .fetch_all(conn)
     .await
+}
+
+/// Finds which folded codes are referral codes already.
+pub async fn find_codes_in_use(
+    conn: &mut PgConnection,
+    accounts: &[AccountId],
+    keys: &[CodeKey],
+) -> sqlx::Result<Vec<(AccountId, CodeKey)>> {
+    let rows = sqlx::query!(
+        r#"select r.account_id as "account_id: AccountId", r.code_key as "key: CodeKey"
+        from unnest($1::bigint[], $2::text[]) as wanted (account_id, code_key)
+        join referral_codes r on r.account_id = wanted.account_id and r.code_key = wanted.code_key"#,
+        accounts as &[AccountId],
+        keys as &[CodeKey]
+    )
+    .fetch_all(conn)
+    .await?;
+    Ok(rows.into_iter().map(|row| (row.account_id, row.key)).collect())
 }
 
 /// A referral code that is to be stored.

@@ -146,6 +146,10 @@ fn check(text: &str, chars_max: usize) -> Result<(), InvalidText> {
 /// Whether a reader cannot see this character.
 pub fn is_invisible(c: char) -> bool {
     use GeneralCategory as G;
+    // Nearly all text is of such characters, and looking others up takes a while.
+    if c == ' ' || c.is_ascii_graphic() {
+        return false;
+    }
     matches!(c.general_category(), G::Control | G::Format | G::LineSeparator | G::ParagraphSeparator)
 }
 

@@ -12,6 +12,7 @@ mod settle;
 use std::io;
 use std::sync::Arc;
 
+use axum::Extension;
 use axum::body::Body as HttpBody;
 use axum::extract::Request;
 use axum::http::{HeaderMap, StatusCode, header};
@@ -20,7 +21,6 @@ use bytes::Bytes;
 use futures_util::stream;
 use serde::Serialize;
 use tokio::sync::mpsc;
-use tracing::Instrument;
 
 use self::receive::Receiver;
 use self::settle::Settling;
@@ -64,21 +64,21 @@ pub async fn answer<S: Store>(
     let Ok(place) = Arc::clone(&app.uploads_in_flight).try_acquire_owned() else {
         return Err(ApiError::new(Code::Overloaded, "too many files at once; nothing was stored, send it again"));
     };
-    let request_id = request.extensions().get::<RequestId>().map(|id| id.0.clone()).unwrap_or_default();
+    let request_id = RequestId::default();
     let (pieces, arriving) = mpsc::channel(PIECES_MAX);
     let (answers, answered) = mpsc::channel(1);
     let mut receiver = Receiver::new(request.into_body(), app, pieces);
     // A client that sends nothing gets an ordinary refusal, and one that waits to be asked for its body is asked.
     let first = receiver.next_piece().await?;
     tokio::spawn(receiver.receive(first, read));
-    let settling = Settling::new(store, arriving, answers, app.limits.body_timeout);
-    let working = async move {
+    let settling = Settling::new(store, arriving, answers, app.limits.body_timeout, request_id.clone());
+    tokio::spawn(async move {
         settling.settle().await;
         drop(place);
-    };
-    tokio::spawn(working.in_current_span());
-    let body = HttpBody::from_stream(stream::unfold(Writing { answered, request_id, is_whole: false }, write::<S>));
-    Ok(([(header::CONTENT_TYPE, "application/x-ndjson")], body).into_response())
+    });
+    let writing = Writing { answered, request_id: request_id.clone(), has_failed: false };
+    let body = HttpBody::from_stream(stream::unfold(writing, write::<S>));
+    Ok(([(header::CONTENT_TYPE, "application/x-ndjson")], Extension(request_id), body).into_response())
 }
 
 /// Refuses what is surely not lines of JSON. curl says that it sends a form when nobody tells it better.
@@ -138,21 +138,21 @@ struct AnswerLine<B> {
 
 struct Writing<B> {
     answered: mpsc::Receiver<ToWrite<B>>,
-    request_id: String,
-    is_whole: bool,
+    request_id: RequestId,
+    has_failed: bool,
 }
 
 /// Gives the next piece of the answer. Without its end the connection is cut, so that nobody takes the answer for whole.
 async fn write<S: Store>(mut writing: Writing<S::Body>) -> Option<(io::Result<Bytes>, Writing<S::Body>)> {
-    if writing.is_whole {
+    if writing.has_failed {
         return None;
     }
     let written = match writing.answered.recv().await {
-        Some(ToWrite::Answers(answers)) => written(answers, &writing.request_id),
+        Some(ToWrite::Answers(answers)) => written(answers, writing.request_id.get()),
         Some(ToWrite::End) => return None,
         None => Err(io::Error::other("the answers ended early")),
     };
-    writing.is_whole = written.is_err();
+    writing.has_failed = written.is_err();
     Some((written, writing))
 }
 

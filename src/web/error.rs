@@ -90,6 +90,8 @@ codes! {
     CouponTaken CONFLICT "coupon_taken",
     CouponRetired CONFLICT "coupon_retired",
     BankExhausted CONFLICT "bank_exhausted",
+    ReferralCodeTaken CONFLICT "referral_code_taken",
+    AdvocateHasReferralCode CONFLICT "advocate_has_referral_code",
     IdTaken CONFLICT "id_taken",
     OrderConflict CONFLICT "order_conflict",
     Overloaded SERVICE_UNAVAILABLE "overloaded",

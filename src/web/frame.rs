@@ -2,6 +2,8 @@
 //! metrics, and the body of a refusal. Logs ids and codes, never e-mails, coupon codes or secrets.
 
 use std::any::Any;
+use std::collections::HashMap;
+use std::sync::{Arc, LazyLock, OnceLock, PoisonError, RwLock};
 use std::time::Instant;
 
 use axum::Json;
@@ -10,45 +12,111 @@ use axum::extract::{MatchedPath, Request, State};
 use axum::http::{HeaderName, HeaderValue, Method, StatusCode, header};
 use axum::middleware::Next;
 use axum::response::{IntoResponse, Response};
-use tracing::Instrument;
-use uuid::Uuid;
+use metrics::{Counter, Histogram};
+use uuid::Builder;
 
 use super::error::{ApiError, Code};
 use super::state::App;
+use crate::types::clock::Clock;
+use crate::types::ids::AccountId;
 
 /// Where the request's id is answered.
 const REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
 
-/// What a request is called in logs and answers. Handlers need it only where an answer holds refusals of its own.
-#[derive(Clone, Debug)]
-pub struct RequestId(pub String);
+/// A handler whose answer holds refusals of its own leaves this with the response, and finds the request's id in it by
+/// the time the body is written.
+#[derive(Clone, Debug, Default)]
+pub struct RequestId(Arc<OnceLock<String>>);
+
+impl RequestId {
+    /// The id; empty as long as the frame has not given it.
+    pub fn get(&self) -> &str {
+        self.0.get().map_or("", String::as_str)
+    }
+}
 
 /// Runs one request inside the frame.
-pub async fn frame(mut request: Request, next: Next) -> Response {
-    // A client's own id is ignored: it could be anything.
-    let id = format!("req_{}", Uuid::now_v7().simple());
-    request.extensions_mut().insert(RequestId(id.clone()));
-    let route =
-        request.extensions().get::<MatchedPath>().map_or_else(|| "none".to_owned(), |path| path.as_str().to_owned());
+pub async fn frame(request: Request, next: Next) -> Response {
+    // What the request is called in logs and answers. A client's own id is ignored: it could be anything.
+    let id = request_id();
+    let matched = request.extensions().get::<MatchedPath>().cloned();
+    let route = matched.as_ref().map_or("none", MatchedPath::as_str);
     let method = request.method().clone();
-    let span = tracing::info_span!("request", request.id = %id, http.method = %method, http.route = %route, account.id = tracing::field::Empty);
     let started = Instant::now();
 
-    let response = next.run(request).instrument(span.clone()).await;
+    let response = next.run(request).await;
 
-    let seconds = started.elapsed().as_secs_f64();
-    let status = response.status().as_u16();
-    let labels = [("method", label(&method)), ("route", route), ("status", status.to_string())];
-    metrics::counter!("goodword_http_requests_total", &labels).increment(1);
-    metrics::histogram!("goodword_http_request_duration_seconds", &labels).record(seconds);
-    span.in_scope(|| log(&response, status, seconds));
+    let line = Line { id: &id, method: &method, route, seconds: started.elapsed().as_secs_f64() };
+    line.count(response.status());
+    line.log(&response);
     finish(response, &id)
 }
 
+/// An id in the order of time. Its random part comes from our generator: `Uuid::now_v7` would ask the kernel for it.
+fn request_id() -> String {
+    let millis = Clock::System.now().unix_timestamp_nanos() / 1_000_000;
+    let uuid = Builder::from_unix_timestamp_millis(u64::try_from(millis).unwrap_or(0), &rand::random());
+    format!("req_{}", uuid.into_uuid().simple())
+}
+
+/// What is told of a request when it has been answered. One line, without a span around the request: that would cost
+/// more than the request's own work.
+struct Line<'a> {
+    id: &'a str,
+    method: &'a Method,
+    route: &'a str,
+    seconds: f64,
+}
+
+impl Line<'_> {
+    fn count(&self, status: StatusCode) {
+        /// The metrics of an answer. To find them by their names takes longer than to write to them.
+        type Handles = HashMap<(&'static str, u16), (Counter, Histogram)>;
+        static KNOWN: LazyLock<RwLock<HashMap<String, Handles>>> = LazyLock::new(RwLock::default);
+        let key = (label(self.method), status.as_u16());
+        let record = |(counter, histogram): &(Counter, Histogram)| {
+            counter.increment(1);
+            histogram.record(self.seconds);
+        };
+        let known = KNOWN.read().unwrap_or_else(PoisonError::into_inner);
+        if let Some(handles) = known.get(self.route).and_then(|handles| handles.get(&key)) {
+            return record(handles);
+        }
+        drop(known);
+        let labels = [("method", key.0.to_owned()), ("route", self.route.to_owned()), ("status", key.1.to_string())];
+        let handles = (
+            metrics::counter!("goodword_http_requests_total", &labels),
+            metrics::histogram!("goodword_http_request_duration_seconds", &labels),
+        );
+        record(&handles);
+        let mut known = KNOWN.write().unwrap_or_else(PoisonError::into_inner);
+        known.entry(self.route.to_owned()).or_default().insert(key, handles);
+    }
+
+    fn log(&self, response: &Response) {
+        let status = response.status().as_u16();
+        let duration_ms = (self.seconds * 1e6).round() / 1e3;
+        let error = response.extensions().get::<ApiError>();
+        let code = error.map(|error| error.code().as_str());
+        let account = response.extensions().get::<AccountId>().map(|account| account.0);
+        let Self { id, method, route, .. } = *self;
+        match error.and_then(ApiError::cause) {
+            Some(cause) => tracing::error!(
+                request.id = id, http.method = %method, http.route = route, account.id = account, http.status = status,
+                duration_ms, error.code = code, error.cause = cause, "request failed"
+            ),
+            None => tracing::info!(
+                request.id = id, http.method = %method, http.route = route, account.id = account, http.status = status,
+                duration_ms, error.code = code, "{}", if code.is_some() { "request refused" } else { "request answered" }
+            ),
+        }
+    }
+}
+
 /// The method as the metrics know it. A client can make up any number of methods; they must not each get a series.
-fn label(method: &Method) -> String {
-    let known = [Method::GET, Method::HEAD, Method::POST, Method::PUT, Method::PATCH, Method::DELETE, Method::OPTIONS];
-    if known.contains(method) { method.to_string() } else { "other".to_owned() }
+fn label(method: &Method) -> &'static str {
+    let known = ["POST", "GET", "HEAD", "PUT", "PATCH", "DELETE", "OPTIONS"];
+    known.into_iter().find(|known| method.as_str() == *known).unwrap_or("other")
 }
 
 /// Gives a request a place among those worked on, or asks its sender to come again. Probes need none.
@@ -60,25 +128,6 @@ pub async fn admit(State(app): State<App>, request: Request, next: Next) -> Resp
     next.run(request).await
 }
 
-fn log(response: &Response, status: u16, seconds: f64) {
-    let duration_ms = (seconds * 1e6).round() / 1e3;
-    match response.extensions().get::<ApiError>() {
-        Some(error) => match error.cause() {
-            Some(cause) => tracing::error!(
-                http.status = status,
-                duration_ms,
-                error.code = error.code().as_str(),
-                error.cause = cause,
-                "request failed"
-            ),
-            None => {
-                tracing::info!(http.status = status, duration_ms, error.code = error.code().as_str(), "request refused")
-            }
-        },
-        None => tracing::info!(http.status = status, duration_ms, "request answered"),
-    }
-}
-
 /// Writes the body of a refusal, and the request's id on every answer.
 fn finish(mut response: Response, id: &str) -> Response {
     if let Some(error) = response.extensions_mut().remove::<ApiError>() {
@@ -88,6 +137,10 @@ fn finish(mut response: Response, id: &str) -> Response {
         parts.headers.extend(rendered.headers().clone());
         parts.headers.insert(header::CACHE_CONTROL, HeaderValue::from_static("no-store"));
         response = Response::from_parts(parts, rendered.into_body());
+    }
+    if let Some(asked) = response.extensions_mut().remove::<RequestId>() {
+        // It is given once.
+        let _ = asked.0.set(id.to_owned());
     }
     if let Ok(value) = HeaderValue::from_str(id) {
         response.headers_mut().insert(REQUEST_ID, value);

@@ -1,86 +1,22 @@
 //! The database goes away, comes back, dies at a commit, throws everybody out: answers stay honest (reliability.md, 3).
 
 use std::cell::Cell;
-use std::net::SocketAddr;
 use std::time::{Duration, Instant};
 
-use axum_server::Handle;
 use futures_util::FutureExt;
 use futures_util::future::join_all;
-use goodword::serve::Timeouts;
-use goodword::web::state::{App, Limits};
-use goodword::{db, serve, telemetry};
 use serde_json::json;
 use sqlx::Executor;
-use tokio::io::AsyncWriteExt;
-use tokio::net::TcpStream;
 use tokio::sync::Notify;
-use tokio::task::JoinHandle;
 
-use crate::harness::app::{PUBLIC_URL, TestApp};
-use crate::harness::client::{Answer, Shop};
+use crate::harness::app::TestApp;
+use crate::harness::client::Answer;
+use crate::harness::detour::Detour;
 use crate::harness::lines::Conversation;
-use crate::harness::proxy::{APPLICATION, Cut, Proxy};
+use crate::harness::proxy::{APPLICATION, Cut};
 
-const CONNECTIONS_MAX: u32 = 4;
 /// No client waits longer for a database that is away: 2 s for a connection, and slack for a busy machine.
 const PATIENCE: Duration = Duration::from_secs(5);
-
-/// Another server of a story's service, which reaches the database through a proxy.
-struct Detour {
-    shop: Shop,
-    proxy: Proxy,
-    address: SocketAddr,
-    pool: sqlx::PgPool,
-    handle: Handle<SocketAddr>,
-    server: JoinHandle<anyhow::Result<()>>,
-}
-
-impl Detour {
-    async fn start(app: &TestApp) -> Self {
-        let proxy = Proxy::start(&app.pool.connect_options());
-        let pool = db::open_pool(proxy.options(), CONNECTIONS_MAX);
-        let metrics = telemetry::metrics().expect("metrics");
-        let state = App::new(pool.clone(), app.clock.clone(), PUBLIC_URL, Limits::default(), metrics);
-        let listener = serve::bind(([127, 0, 0, 1], 0).into()).expect("a free port");
-        let address = listener.local_addr().expect("an address");
-        let patience = Duration::from_secs(10);
-        let timeouts = Timeouts { first_head: patience, idle: patience, shutdown: patience };
-        let handle = Handle::new();
-        let server = tokio::spawn({
-            let handle = handle.clone();
-            async move { serve::serve(&state, listener, timeouts, handle).await }
-        });
-        let shop = Shop::new(address, app.credentials.clone());
-        Self { shop, proxy, address, pool, handle, server }
-    }
-
-    async fn stop(self) {
-        self.handle.shutdown();
-        self.server.await.expect("the server does not panic").expect("the server ends well");
-        self.pool.close().await;
-    }
-
-    /// Sends an order and does not stay for the answer.
-    async fn send_and_leave(&self, id: &str) -> TcpStream {
-        let (key, secret) = self.shop.credentials.as_ref().expect("credentials");
-        let basic = reqwest::Client::new().get("http://x").basic_auth(key, Some(secret)).build().expect("a request");
-        let authorization = basic.headers()["authorization"].to_str().expect("text");
-        let body = json!({ "order": { "id": id, "amount": 100 } }).to_string();
-        let head =
-            format!("POST /v1/purchases HTTP/1.1\r\nHost: x\r\nAuthorization: {authorization}\r\nContent-Length: ");
-        let mut socket = TcpStream::connect(self.address).await.expect("the server listens");
-        let request = format!("{head}{}\r\n\r\n{body}", body.len());
-        socket.write_all(request.as_bytes()).await.expect("the server reads");
-        socket
-    }
-
-    /// Returns when no request that was let in is at the database any more: all its connections can be had at once.
-    async fn settle(&self) {
-        let all = join_all((0..CONNECTIONS_MAX).map(|_| self.pool.acquire())).await;
-        assert!(all.iter().all(Result::is_ok), "a connection does not come back: {all:?}");
-    }
-}
 
 async fn is_stored(app: &TestApp, order_id: &str) -> bool {
     let count: i64 = sqlx::query_scalar("select count(*) from purchases where order_id = $1")
@@ -327,12 +263,14 @@ async fn clients_who_leave_at_once_leave_no_session_in_a_transaction_and_no_orde
         assert!(matches!(again.status, 200 | 201), "{id}: {}", again.text);
         assert!(is_stored(&app, &id).await, "{id}");
     }
-    detour.settle().await;
-    let open = sqlx::query_scalar::<_, i64>(
-        "select count(*) from pg_stat_activity
+    // A request whose client left may still be at work. While all connections are held here, none is.
+    let held = detour.hold_all_connections().await;
+    let open = sqlx::query_scalar::<_, String>(
+        "select state || ': ' || query from pg_stat_activity
         where datname = current_database() and application_name = $1 and state <> 'idle'",
     );
-    assert_eq!(open.bind(APPLICATION).fetch_one(&app.pool).await.expect("a count"), 0);
+    assert_eq!(open.bind(APPLICATION).fetch_all(&app.pool).await.expect("a list"), Vec::<String>::new());
+    drop(held);
     detour.stop().await;
     app.finish().await;
 }

@@ -61,16 +61,6 @@ async fn all_wrong_credentials_are_refused_with_the_same_words() {
 }
 
 #[tokio::test]
-async fn a_revoked_key_opens_nothing() {
-    let app = TestApp::start().await;
-    app.get("/v1/campaigns").await.expect(200);
-    let revoke = sqlx::query("update api_keys set revoked_at = now() where account_id = $1").bind(app.account.0);
-    assert_eq!(revoke.execute(&app.pool).await.expect("revoked").rows_affected(), 1);
-    app.get("/v1/campaigns").await.refused(401, "unauthenticated");
-    app.abandon().await;
-}
-
-#[tokio::test]
 async fn the_scheme_is_read_in_any_case_and_the_header_only_once() {
     let app = TestApp::start().await;
     let token = basic(app.credentials.as_ref());

@@ -11,6 +11,7 @@ mod first_order;
 mod frame;
 mod harness;
 mod input_rules;
+mod key_cache;
 mod laws;
 mod links;
 mod order_rules;

@@ -4,6 +4,7 @@
 //! take no more than a part of the places, so that single calls find one too.
 
 use std::collections::HashSet;
+use std::sync::Arc;
 
 use axum::extract::{Request, State};
 use axum::response::Response;
@@ -29,7 +30,7 @@ pub async fn issue_lines(
     caller: Caller,
     request: Request,
 ) -> Result<Response, ApiError> {
-    let lines = Lines { app: app.clone(), lane, account: caller.account.clone() };
+    let lines = Lines { app: app.clone(), lane, account: Arc::clone(&caller.account) };
     let read = move |fields: &Fields<'_>| read(fields, &caller.account);
     batch::answer(&app, request, read, lines).await
 }
@@ -37,7 +38,7 @@ pub async fn issue_lines(
 struct Lines {
     app: App,
     lane: ReferralCodeLane,
-    account: Account,
+    account: Arc<Account>,
 }
 
 impl Store for Lines {

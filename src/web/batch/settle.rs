@@ -13,6 +13,7 @@ use tokio::time::timeout;
 use super::receive::{Read, ReadLine};
 use super::{Answer, ROWS_MAX, Store, Stored, ToWrite};
 use crate::web::error::{ApiError, Code};
+use crate::web::frame::RequestId;
 
 /// How long the client may let us wait before the store rests.
 const REST_AFTER: Duration = Duration::from_secs(1);
@@ -31,6 +32,7 @@ pub struct Settling<S: Store> {
     patience: Duration,
     /// The last line that arrived.
     reached: u64,
+    request_id: RequestId,
     counts: Counts,
 }
 
@@ -52,9 +54,10 @@ impl<S: Store> Settling<S> {
         arriving: mpsc::Receiver<Read<S::Row>>,
         answers: mpsc::Sender<ToWrite<S::Body>>,
         patience: Duration,
+        request_id: RequestId,
     ) -> Self {
         let (waiting, end, reached, counts) = (VecDeque::new(), None, 0, Counts::default());
-        Self { store, arriving, waiting, end, answers, patience, reached, counts }
+        Self { store, arriving, waiting, end, answers, patience, reached, request_id, counts }
     }
 
     /// Stores and answers until all is done, or nobody wants to know any more. Lets go of everything.
@@ -62,13 +65,13 @@ impl<S: Store> Settling<S> {
         let ended = self.settle_all().await;
         self.store.rest().await;
         let Counts { stored, known, refused } = self.counts;
-        match ended {
-            Ok(None) => tracing::info!(stored, known, refused, "lines answered"),
-            Ok(Some(why)) => {
-                tracing::info!(stored, known, refused, error.code = why.as_str(), "lines answered in part")
-            }
-            Err(Abandoned) => tracing::info!(stored, known, refused, "nobody reads the answers to these lines"),
-        }
+        let how = match ended {
+            Ok(None) => "lines answered",
+            Ok(Some(_)) => "lines answered in part",
+            Err(Abandoned) => "lines whose answers nobody reads",
+        };
+        let code = ended.ok().flatten().map(Code::as_str);
+        tracing::info!(request.id = self.request_id.get(), stored, known, refused, error.code = code, "{how}");
     }
 
     /// Gives the code of what stopped the reading, if something did.
@@ -130,7 +133,7 @@ impl<S: Store> Settling<S> {
             answers.push((line, outcome));
         }
         let stored = if rows.is_empty() { Vec::new() } else { self.store.store(rows).await };
-        let going = look(&stored);
+        let going = self.look(&stored);
         for (place, outcome) in places.into_iter().zip(stored) {
             answers[place].1 = Some(outcome);
         }
@@ -142,6 +145,17 @@ impl<S: Store> Settling<S> {
         self.counts.add(&answers);
         self.hand_over(ToWrite::Answers(answers)).await?;
         Ok(going)
+    }
+
+    /// When of a whole batch nothing could be stored, the next would fare no better. The first cause goes to the log.
+    fn look(&self, stored: &[Stored<S::Body>]) -> Going {
+        let refusals = || stored.iter().filter_map(|outcome| outcome.as_ref().err());
+        if let Some((error, cause)) = refusals().find_map(|error| Some((error, error.cause()?))) {
+            let (id, code, lines) = (self.request_id.get(), error.code().as_str(), refusals().count());
+            tracing::error!(request.id = id, lines, error.code = code, error.cause = cause, "lines failed");
+        }
+        let failed = refusals().filter(|error| error.code().status() == StatusCode::SERVICE_UNAVAILABLE).count();
+        if failed > 0 && failed == stored.len() { Going::Nowhere } else { Going::On }
     }
 
     async fn hand_over(&mut self, what: ToWrite<S::Body>) -> Result<(), Abandoned> {
@@ -168,19 +182,6 @@ async fn at_leisure<S: Store, T>(store: &mut S, wait: impl Future<Output = T>) -
 enum Going {
     On,
     Nowhere,
-}
-
-/// When of a whole batch nothing could be stored, the next would fare no better. The first cause goes to the log.
-fn look<B>(stored: &[Stored<B>]) -> Going {
-    let failed = |outcome: &Stored<B>| {
-        outcome.as_ref().err().is_some_and(|error| error.code().status() == StatusCode::SERVICE_UNAVAILABLE)
-    };
-    let cause = stored.iter().find_map(|outcome| outcome.as_ref().err().filter(|error| error.cause().is_some()));
-    if let Some(error) = cause {
-        let lines = stored.iter().filter(|outcome| failed(outcome)).count();
-        tracing::error!(lines, error.code = error.code().as_str(), error.cause = error.cause(), "lines failed");
-    }
-    if !stored.is_empty() && stored.iter().all(failed) { Going::Nowhere } else { Going::On }
 }
 
 impl Counts {

@@ -3,9 +3,8 @@
 //! Assumes nothing about where the value stands; `web::fields` adds that. Never trims or rounds, never goes through a
 //! float, and never repeats the value in a message.
 
-use unicode_properties::{GeneralCategory, UnicodeGeneralCategory};
-
 use super::Node;
+use crate::types::text::is_invisible;
 
 /// How many characters a string may have.
 pub const TEXT_CHARS_MAX: usize = 255;
@@ -137,11 +136,9 @@ impl FieldValue for IdText {
     const BLANK_IS_ABSENT: bool = true;
 
     fn read(scalar: Scalar<'_>) -> Result<Self, Invalid> {
-        use GeneralCategory::{Control, Format, LineSeparator, ParagraphSeparator};
         let text = scalar.text_or_digits()?;
         at_most(text, ID_CHARS_MAX)?;
-        let hidden = |c: char| matches!(c.general_category(), Control | Format | LineSeparator | ParagraphSeparator);
-        if text.contains(hidden) {
+        if text.contains(is_invisible) {
             return Err(Invalid::new("invalid_string", "must not contain control or invisible characters"));
         }
         Ok(Self(text.to_owned()))

@@ -5,6 +5,7 @@ pub mod client;
 pub mod cluster;
 pub mod conservation;
 pub mod contract;
+pub mod detour;
 pub mod lines;
 pub mod proxy;
 pub mod refusals;

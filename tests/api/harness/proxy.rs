@@ -1,11 +1,11 @@
-//! A way to PostgreSQL that can be taken away, and cut at a commit: a unix socket in front of the cluster's own.
+//! A way to PostgreSQL that can be taken away, cut at a commit, and held up: a unix socket in front of the cluster's own.
 
 use std::path::PathBuf;
-use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, Weak};
 
 use sqlx::postgres::{PgConnectOptions, PgSslMode};
-use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt, copy};
+use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt};
 use tokio::net::{TcpStream, UnixListener, UnixStream};
 use tokio::sync::oneshot;
 use tokio::task::JoinSet;
@@ -26,10 +26,29 @@ pub enum Cut {
     Meanwhile,
 }
 
-/// What is arranged for the next transaction.
+/// What is arranged for the next transaction, or the next statement about something.
 enum Plan {
     Cut { how: Cut, for_good: bool },
-    Hold { arrived: oneshot::Sender<()>, go_on: oneshot::Receiver<()> },
+    Hold(Pause),
+    HoldAnswer { about: String, pause: Pause },
+}
+
+/// A halt: tells when it has come to it, and goes on when it is told to.
+struct Pause {
+    arrived: oneshot::Sender<()>,
+    go_on: oneshot::Receiver<()>,
+}
+
+impl Pause {
+    fn new() -> (Self, oneshot::Receiver<()>, oneshot::Sender<()>) {
+        let ((arrived, has_arrived), (tell, go_on)) = (oneshot::channel(), oneshot::channel());
+        (Self { arrived, go_on }, has_arrived, tell)
+    }
+
+    async fn wait(self) {
+        let _ = self.arrived.send(());
+        let _ = self.go_on.await;
+    }
 }
 
 /// The proxy. It ends, and its connections break, when it is dropped.
@@ -41,6 +60,8 @@ struct Way {
     plan: Mutex<Option<Plan>>,
     open: Mutex<JoinSet<()>>,
     commits: AtomicUsize,
+    statements: AtomicUsize,
+    is_silent: AtomicBool,
 }
 
 impl Proxy {
@@ -54,6 +75,8 @@ impl Proxy {
             plan: Mutex::default(),
             open: Mutex::default(),
             commits: AtomicUsize::new(0),
+            statements: AtomicUsize::new(0),
+            is_silent: AtomicBool::new(false),
         };
         let proxy = Self(Arc::new(way));
         proxy.come_back();
@@ -98,14 +121,32 @@ impl Proxy {
 
     /// Holds the next transaction back at its beginning. Tells when it has come; it goes on when it is told to.
     pub fn hold_next_transaction(&self) -> (oneshot::Receiver<()>, oneshot::Sender<()>) {
-        let ((arrived, has_arrived), (tell, go_on)) = (oneshot::channel(), oneshot::channel());
-        *self.0.plan.lock().expect("no panics") = Some(Plan::Hold { arrived, go_on });
+        let (pause, has_arrived, tell) = Pause::new();
+        *self.0.plan.lock().expect("no panics") = Some(Plan::Hold(pause));
         (has_arrived, tell)
+    }
+
+    /// Holds back the answer to the next statement that has `about` among its values. Tells when the database has
+    /// answered; the answer goes on when it is told to.
+    pub fn hold_answer_about(&self, about: &str) -> (oneshot::Receiver<()>, oneshot::Sender<()>) {
+        let (pause, has_arrived, tell) = Pause::new();
+        *self.0.plan.lock().expect("no panics") = Some(Plan::HoldAnswer { about: about.to_owned(), pause });
+        (has_arrived, tell)
+    }
+
+    /// From now on carries nothing for whoever listens for notifications, and does not tell him: a cut network.
+    pub fn silence_listeners(&self) {
+        self.0.is_silent.store(true, Ordering::SeqCst);
     }
 
     /// How many commits came by so far.
     pub fn commits(&self) -> usize {
         self.0.commits.load(Ordering::SeqCst)
+    }
+
+    /// How many statements with values, or prepared for them, came by so far.
+    pub fn statements(&self) -> usize {
+        self.0.statements.load(Ordering::SeqCst)
     }
 }
 
@@ -145,26 +186,41 @@ async fn carry(way: Weak<Way>, client: UnixStream) {
     let Ok(server) = connect(&target).await else { return };
     let (mut from_client, mut to_client) = client.into_split();
     let (mut from_server, mut to_server) = tokio::io::split(server);
+    let (listens, held) = (&AtomicBool::new(false), &Mutex::new(None::<Pause>));
     let forth = async {
         // The first message has no type.
         let mut message = read_message(&mut from_client, false).await?;
         loop {
-            let plan = statement(&message).and_then(|statement| next_plan(&way, statement));
-            match plan {
+            if statement(&message).is_some_and(|statement| statement.starts_with("LISTEN")) {
+                listens.store(true, Ordering::SeqCst);
+            }
+            unless_silent(&way, listens).await;
+            match next_plan(&way, &message) {
                 None => {}
-                Some(Plan::Hold { arrived, go_on }) => {
-                    let _ = arrived.send(());
-                    let _ = go_on.await;
-                }
+                Some(Plan::Hold(pause)) => pause.wait().await,
+                Some(Plan::HoldAnswer { pause, .. }) => *held.lock().expect("no panics") = Some(pause),
                 Some(Plan::Cut { how, for_good }) => return Ok((how, for_good, message)),
             }
             to_server.write_all(&message).await?;
             message = read_message(&mut from_client, true).await?;
         }
     };
+    let back = async {
+        let mut bytes = vec![0; 8 * 1024];
+        while let Ok(count @ 1..) = from_server.read(&mut bytes).await {
+            let pause = held.lock().expect("no panics").take();
+            if let Some(pause) = pause {
+                pause.wait().await;
+            }
+            unless_silent(&way, listens).await;
+            if to_client.write_all(&bytes[..count]).await.is_err() {
+                return;
+            }
+        }
+    };
     let cut: Option<std::io::Result<(Cut, bool, Vec<u8>)>> = tokio::select! {
         cut = forth => Some(cut),
-        _ = copy(&mut from_server, &mut to_client) => None,
+        () = back => None,
     };
     let Some(Ok((how, for_good, commit))) = cut else { return };
     if how != Cut::BeforeTheServer {
@@ -184,22 +240,38 @@ async fn carry(way: Weak<Way>, client: UnixStream) {
     }
 }
 
+/// Returns at once, or never for one who listens when listeners are cut off.
+async fn unless_silent(way: &Weak<Way>, listens: &AtomicBool) {
+    let is_silent = way.upgrade().is_some_and(|way| way.is_silent.load(Ordering::SeqCst));
+    if is_silent && listens.load(Ordering::SeqCst) {
+        std::future::pending().await
+    }
+}
+
 /// The text of a message that is a plain statement, as those that begin and end a transaction are.
 fn statement(message: &[u8]) -> Option<&str> {
     let text = message.strip_prefix(b"Q")?.get(4..)?.strip_suffix(b"\0")?;
     str::from_utf8(text).ok()
 }
 
-/// What is arranged for this statement.
-fn next_plan(way: &Weak<Way>, statement: &str) -> Option<Plan> {
+/// What is arranged for this message.
+fn next_plan(way: &Weak<Way>, message: &[u8]) -> Option<Plan> {
     let way = way.upgrade()?;
-    if statement == "COMMIT" {
+    let statement = statement(message);
+    if statement == Some("COMMIT") {
         way.commits.fetch_add(1, Ordering::SeqCst);
+    }
+    // To parse a text, or to bind values.
+    if matches!(message.first(), Some(b'P' | b'B')) {
+        way.statements.fetch_add(1, Ordering::SeqCst);
     }
     let mut plan = way.plan.lock().expect("no panics");
     let is_due = match &*plan {
-        Some(Plan::Cut { .. }) => statement == "COMMIT",
-        Some(Plan::Hold { .. }) => statement == "BEGIN",
+        Some(Plan::Cut { .. }) => statement == Some("COMMIT"),
+        Some(Plan::Hold(_)) => statement == Some("BEGIN"),
+        Some(Plan::HoldAnswer { about, .. }) => {
+            message.first() == Some(&b'B') && message.windows(about.len()).any(|part| part == about.as_bytes())
+        }
         None => false,
     };
     if is_due { plan.take() } else { None }

@@ -1,0 +1,99 @@
+//! What the rows of a batch name: campaigns, banks, coupons, and codes to keep; loaded together, then asked row by row.
+
+use std::collections::{HashMap, HashSet};
+
+use sqlx::PgConnection;
+
+use super::{ReferralCodeToIssue, Refusal, Wish, store};
+use crate::campaigns::{self, Campaign};
+use crate::coupon_banks::claim::Want;
+use crate::coupon_banks::{self, Coupon};
+use crate::types::codes::CodeKey;
+use crate::types::ids::{AccountId, CampaignId, CouponBankId};
+
+/// The campaigns, banks, coupons and codes to keep that the rows name.
+pub struct Named {
+    campaigns: HashMap<(AccountId, CampaignId), Campaign>,
+    banks: HashSet<(AccountId, CouponBankId)>,
+    coupons: HashMap<(AccountId, CodeKey), Coupon>,
+    /// Of the codes to keep, those that are referral codes already, and those that are coupons.
+    codes_in_use: HashSet<(AccountId, CodeKey)>,
+    codes_of_coupons: HashMap<(AccountId, CodeKey), Coupon>,
+}
+
+impl Named {
+    /// Loads what the rows name, each thing once.
+    pub async fn load(conn: &mut PgConnection, rows: &[&ReferralCodeToIssue]) -> sqlx::Result<Self> {
+        // A batch is often about one campaign and one bank.
+        let campaigns: HashSet<_> = rows.iter().map(|row| (row.account_id, row.campaign_id)).collect();
+        let (accounts, ids): (Vec<_>, Vec<_>) = campaigns.into_iter().unzip();
+        let campaigns = campaigns::store::find_all(conn, &accounts, &ids).await?;
+        let banks: HashSet<_> = rows
+            .iter()
+            .filter_map(|row| if let Wish::FromBank(bank) = row.wish { Some((row.account_id, bank)) } else { None })
+            .collect();
+        let (bank_accounts, banks): (Vec<_>, Vec<_>) = banks.into_iter().unzip();
+        let banks = if banks.is_empty() {
+            Vec::new()
+        } else {
+            coupon_banks::store::find_all(conn, &bank_accounts, &banks).await?
+        };
+        let (coupon_accounts, keys): (Vec<_>, Vec<_>) = rows
+            .iter()
+            .filter_map(|row| if let Wish::Named(code) = &row.wish { Some((row.account_id, code.key())) } else { None })
+            .unzip();
+        let coupons = if keys.is_empty() {
+            Vec::new()
+        } else {
+            coupon_banks::store::find_by_keys(conn, &coupon_accounts, &keys).await?
+        };
+        let (accounts, kept): (Vec<_>, Vec<_>) =
+            rows.iter().filter_map(|row| Some((row.account_id, row.code.as_ref()?.key()))).unzip();
+        let (in_use, of_coupons) = if kept.is_empty() {
+            (Vec::new(), Vec::new())
+        } else {
+            let in_use = store::find_codes_in_use(conn, &accounts, &kept).await?;
+            (in_use, coupon_banks::store::find_by_keys(conn, &accounts, &kept).await?)
+        };
+        let by_key = |coupons: Vec<Coupon>| {
+            coupons.into_iter().map(|coupon| ((coupon.account_id, coupon.code_key.clone()), coupon)).collect()
+        };
+        Ok(Self {
+            codes_in_use: in_use.into_iter().collect(),
+            codes_of_coupons: by_key(of_coupons),
+            campaigns: campaigns.into_iter().map(|campaign| ((campaign.account_id, campaign.id), campaign)).collect(),
+            banks: banks.into_iter().map(|bank| (bank.account_id, bank.id)).collect(),
+            coupons: by_key(coupons),
+        })
+    }
+
+    /// The campaign that a row names, if there is one.
+    pub fn campaign(&self, row: &ReferralCodeToIssue) -> Option<&Campaign> {
+        self.campaigns.get(&(row.account_id, row.campaign_id))
+    }
+
+    /// Whether the code that the row brings is somebody's. As the text of his own coupon it still names one person.
+    pub fn is_taken(&self, row: &ReferralCodeToIssue, want: Option<Want>) -> bool {
+        let Some(code) = &row.code else { return false };
+        let key = (row.account_id, code.key());
+        let is_anothers_coupon =
+            || self.codes_of_coupons.get(&key).is_some_and(|coupon| want != Some(Want::This(coupon.place)));
+        self.codes_in_use.contains(&key) || is_anothers_coupon()
+    }
+
+    /// What coupon the row wants, or which of the things it names is unknown.
+    pub fn resolve(&self, row: &ReferralCodeToIssue) -> Result<Option<Want>, Refusal> {
+        if self.campaign(row).is_none() {
+            return Err(Refusal::CampaignNotFound);
+        }
+        match &row.wish {
+            Wish::Nothing => Ok(None),
+            Wish::FromBank(bank) if self.banks.contains(&(row.account_id, *bank)) => Ok(Some(Want::AnyOf(*bank))),
+            Wish::FromBank(_) => Err(Refusal::CouponBankNotFound),
+            Wish::Named(code) => match self.coupons.get(&(row.account_id, code.key())) {
+                Some(coupon) => Ok(Some(Want::This(coupon.place))),
+                None => Err(Refusal::CouponNotFound),
+            },
+        }
+    }
+}
