@@ -52,8 +52,8 @@ impl Progress {
     /// All is read: what remains is the database's work, of which nothing is heard until it is done.
     fn all_read(&self) {
         match &*self.0 {
-            Shown::Bar(bar) => bar.set_style(style("{spinner} {bytes} read, storing the coupons ({elapsed})")),
-            Shown::Lines { .. } => remark("all read; storing the coupons"),
+            Shown::Bar(bar) => bar.set_style(style("{spinner} {bytes} read, storing the last of it ({elapsed})")),
+            Shown::Lines { .. } => remark("all read; storing the last of it"),
         }
     }
 }

@@ -9,7 +9,7 @@ use axum::response::IntoResponse;
 use serde::Serialize;
 use time::OffsetDateTime;
 
-pub use self::batch::issue_lines;
+pub use self::batch::{BulkIssuer, issue_lines};
 use super::lane::ReferralCodeLane;
 use super::{Issued, Outcome, ReferralCodeToIssue, Refusal, Wish};
 use crate::accounts::{Account, Caller};
@@ -67,6 +67,12 @@ pub fn read(fields: &Fields<'_>, account: &Account) -> Option<ReferralCodeToIssu
         wish: wish?,
         code: None,
     })
+}
+
+/// Reads the same of an advocate who has his code from elsewhere, under `referral_code`.
+pub fn read_held(fields: &Fields<'_>, account: &Account) -> Option<ReferralCodeToIssue> {
+    let code = fields.parse("referral_code");
+    Some(ReferralCodeToIssue { code, ..read(fields, account)? })
 }
 
 fn read_advocate(fields: &Fields<'_>) -> Option<Person> {

@@ -5,7 +5,7 @@
 //! whatever the length of the body, and a client that does not read its answers is not read any more. Nothing here knows
 //! what a line means: that is its [`Store`]'s and the reader's.
 
-mod lines;
+pub mod lines;
 mod receive;
 mod settle;
 
@@ -22,6 +22,7 @@ use futures_util::stream;
 use serde::Serialize;
 use tokio::sync::mpsc;
 
+pub use self::receive::ReadLine;
 use self::receive::Receiver;
 use self::settle::Settling;
 use super::error::{ApiError, Code};

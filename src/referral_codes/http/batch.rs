@@ -11,11 +11,14 @@ use axum::response::Response;
 use futures_util::StreamExt;
 use futures_util::future::BoxFuture;
 use futures_util::stream::FuturesOrdered;
+use sqlx::PgPool;
 
 use super::{ReferralCodeOut, answer, read};
 use crate::accounts::{Account, Caller};
+use crate::lane::{Work, run_parts};
 use crate::referral_codes::ReferralCodeToIssue;
-use crate::referral_codes::lane::ReferralCodeLane;
+use crate::referral_codes::lane::{Issuer, ReferralCodeLane};
+use crate::types::clock::Clock;
 use crate::types::email::{Email, EmailKey};
 use crate::types::text::OpaqueId;
 use crate::web::batch::{self, Store, Stored};
@@ -93,5 +96,46 @@ impl Named {
             self.emails.extend(email);
         }
         !is_known
+    }
+}
+
+/// Issues referral codes beside the lanes, for a program that is no server: one transaction after the other, on a
+/// connection of its own.
+pub struct BulkIssuer {
+    pool: PgPool,
+    clock: Clock,
+    account: Account,
+    issuer: Option<Issuer>,
+}
+
+impl BulkIssuer {
+    /// One for an account, on the database that `pool` leads to.
+    pub fn new(pool: &PgPool, clock: Clock, account: Account) -> Self {
+        Self { pool: pool.clone(), clock, account, issuer: None }
+    }
+}
+
+impl Store for BulkIssuer {
+    type Row = ReferralCodeToIssue;
+    /// Links need a server.
+    type Body = ();
+
+    async fn store(&mut self, rows: Vec<ReferralCodeToIssue>) -> Vec<Stored<()>> {
+        let issuer = self.issuer.get_or_insert_with(|| Issuer::on(&self.pool, self.clock.clone()));
+        let mut answers: Vec<Option<Stored<()>>> = rows.iter().map(|_| None).collect();
+        run_parts(issuer, &rows, |index, outcome| {
+            let outcome = outcome.map_err(|fault| ApiError::from(&*fault));
+            let answered = outcome.and_then(|outcome| answer(outcome, "", &self.account));
+            answers[index] = Some(answered.map(|(status, _)| (status, ())));
+        })
+        .await;
+        // Every row is answered.
+        answers.into_iter().flatten().collect()
+    }
+
+    async fn rest(&mut self) {
+        if let Some(issuer) = self.issuer.take() {
+            issuer.close().await;
+        }
     }
 }
