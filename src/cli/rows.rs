@@ -130,3 +130,6 @@ impl Layout {
         node
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -8,7 +8,7 @@ use std::io::{self, BufRead, Read};
 use std::ops::ControlFlow;
 use std::rc::Rc;
 
-use csv::{ByteRecord, ReaderBuilder};
+use csv::{ByteRecord, ReaderBuilder, Terminator};
 
 use super::{Column, FileFault, Layout, ROW_BYTES_MAX};
 use crate::web::error::{ApiError, Code};
@@ -22,27 +22,9 @@ pub fn read(
     layout: &Layout,
     sink: &mut impl FnMut(u64, Result<Node, ApiError>) -> ControlFlow<()>,
 ) -> Result<Vec<String>, FileFault> {
-    let delimiter = sniff(text.fill_buf()?);
-    let left = Rc::new(Cell::new(0));
-    let mut reader = ReaderBuilder::new()
-        .has_headers(false)
-        .flexible(true)
-        .delimiter(delimiter)
-        .from_reader(Bounded { input: text, left: Rc::clone(&left) });
-    let mut record = ByteRecord::new();
+    let mut rows = Rows::new(text.fill_buf().map(sniff)?, text);
     let mut head: Option<Head> = None;
-    loop {
-        let begins_at = reader.position().line();
-        left.set(ROW_BYTES_MAX);
-        if !reader.read_byte_record(&mut record).map_err(|error| fault(error, begins_at))? {
-            break;
-        }
-        let line = record.position().map_or(begins_at, csv::Position::line);
-        // A quotation mark that is not closed takes all that follows it, down to the last line feed.
-        let is_open = reader.is_done() && record.iter().last().is_some_and(|cell| cell.ends_with(b"\n"));
-        if is_open {
-            return Err(FileFault::EndlessRow(line));
-        }
+    while let Some((line, record)) = rows.next()? {
         if record.iter().all(|cell| cell.trim_ascii().is_empty()) {
             continue;
         }
@@ -53,6 +35,53 @@ pub fn read(
         }
     }
     Ok(head.ok_or(FileFault::Empty)?.not_read)
+}
+
+/// The rows of a table, each with the line it begins in.
+struct Rows<R> {
+    reader: csv::Reader<Tidied<R>>,
+    left: Rc<Cell<usize>>,
+    /// One that was read already.
+    ahead: Option<(u64, ByteRecord)>,
+}
+
+impl<R: Read> Rows<R> {
+    fn new(delimiter: u8, input: R) -> Self {
+        let left = Rc::new(Cell::new(0));
+        let reader = ReaderBuilder::new()
+            .has_headers(false)
+            .flexible(true)
+            .delimiter(delimiter)
+            .terminator(Terminator::Any(b'\n'))
+            .from_reader(Tidied { input, left: Rc::clone(&left), before: b'\n' });
+        Self { reader, left, ahead: None }
+    }
+
+    fn next(&mut self) -> Result<Option<(u64, ByteRecord)>, FileFault> {
+        let Some((line, record)) = self.ahead.take().map_or_else(|| self.parse(), |row| Ok(Some(row)))? else {
+            return Ok(None);
+        };
+        // A quotation mark that is not closed takes all that follows it, down to the last line feed: nothing is left.
+        if record.iter().last().is_some_and(|cell| cell.ends_with(b"\n")) {
+            self.ahead = self.parse()?;
+            if self.ahead.is_none() {
+                // It was counted as if a line feed stood behind it.
+                return Err(FileFault::EndlessRow(line + 1));
+            }
+        }
+        Ok(Some((line, record)))
+    }
+
+    fn parse(&mut self) -> Result<Option<(u64, ByteRecord)>, FileFault> {
+        let mut record = ByteRecord::new();
+        let begins_after = self.reader.position().line();
+        self.left.set(ROW_BYTES_MAX);
+        let is_there = self.reader.read_byte_record(&mut record).map_err(|error| fault(error, begins_after))?;
+        let line_feeds = record.as_slice().iter().filter(|byte| **byte == b'\n').count();
+        // The parser does not count the empty lines before a row, so its line is found from its end.
+        let line = self.reader.position().line().saturating_sub(1 + line_feeds as u64);
+        Ok(is_there.then_some((line, record)))
+    }
 }
 
 fn fault(error: csv::Error, line: u64) -> FileFault {
@@ -78,19 +107,42 @@ fn sniff(text: &[u8]) -> u8 {
 #[error("the row is too long")]
 struct TooLong;
 
-/// A reader that gives out a number of bytes at most, until it is told to go on. The parser would hold a row of any
-/// length.
-struct Bounded<R> {
+/// A reader in which every line ends with a line feed, the last one too. It gives out a number of bytes at most, until it
+/// is told to go on: the parser would hold a row of any length.
+struct Tidied<R> {
     input: R,
     left: Rc<Cell<usize>>,
+    /// The byte that came last, as it was.
+    before: u8,
 }
 
-impl<R: Read> Read for Bounded<R> {
+impl<R: Read> Read for Tidied<R> {
     fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
-        let length = self.input.read(buffer)?;
-        let left = self.left.get().checked_sub(length).ok_or_else(|| io::Error::other(TooLong))?;
-        self.left.set(left);
-        Ok(length)
+        loop {
+            let length = self.input.read(buffer)?;
+            if length == 0 {
+                let needs_end = !buffer.is_empty() && !matches!(self.before, b'\n' | b'\r');
+                if needs_end {
+                    (buffer[0], self.before) = (b'\n', b'\n');
+                }
+                return Ok(usize::from(needs_end));
+            }
+            let left = self.left.get().checked_sub(length).ok_or_else(|| io::Error::other(TooLong))?;
+            self.left.set(left);
+            let mut kept = 0;
+            for at in 0..length {
+                let byte = buffer[at];
+                // The line feed of a carriage return before it is there already.
+                if !(byte == b'\n' && self.before == b'\r') {
+                    buffer[kept] = if byte == b'\r' { b'\n' } else { byte };
+                    kept += 1;
+                }
+                self.before = byte;
+            }
+            if kept > 0 {
+                return Ok(kept);
+            }
+        }
     }
 }
 
