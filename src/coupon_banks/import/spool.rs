@@ -186,3 +186,71 @@ impl Batch {
         order
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::types::codes::CouponCode;
+
+    fn row(line: u64, code: &str) -> Row {
+        Row { line, code: CouponCode::try_from(code).unwrap(), pin: None }
+    }
+
+    fn spool(codes: impl Iterator<Item = String>) -> Spool {
+        let mut spool = Spool::create().unwrap();
+        for (line, code) in (1..).zip(codes) {
+            spool.push(&row(line, &code)).unwrap();
+        }
+        spool
+    }
+
+    fn lines(spool: &Spool) -> Vec<u64> {
+        let batches = spool.batches().into_iter().map(|drawers| spool.read(&drawers).unwrap());
+        batches.flat_map(|batch| (0..batch.len()).map(|n| batch.row(n).line).collect::<Vec<_>>()).collect()
+    }
+
+    #[test]
+    fn a_large_file_comes_out_whole_in_another_order_each_time_and_all_but_a_block_a_drawer_lies_on_disk() {
+        let count = 450_000;
+        let spools = [(); 2].map(|()| spool((0..count).map(|n| format!("CODE-{n}"))));
+        let [one, other] = [0, 1].map(|n| lines(&spools[n]));
+        assert_ne!(one, other);
+        for (spool, mut lines) in spools.iter().zip([one, other]) {
+            assert!(!lines.is_sorted());
+            lines.sort_unstable();
+            assert!(lines.into_iter().eq(1..=count));
+            assert_eq!((spool.rows(), spool.batches().len()), (count, 3));
+            let in_memory: usize = spool.drawers.iter().map(|drawer| drawer.open.capacity()).sum();
+            assert!(in_memory <= DRAWERS * 2 * BLOCK_BYTES, "{in_memory} bytes");
+            assert!(spool.end > 10 * 1024 * 1024);
+        }
+    }
+
+    #[test]
+    fn equal_codes_stand_side_by_side_in_the_order_of_the_file() {
+        let spool = spool((0..3_000).map(|n| format!("{}{}", if n % 2 == 0 { "code" } else { "CODE" }, n % 1_000)));
+        let batch = spool.read(&(0..DRAWERS)).unwrap();
+        assert_eq!((batch.len(), spool.batches()), (3_000, vec![0..DRAWERS]));
+        for first in (0..3_000).step_by(3) {
+            assert_eq!([0, 1, 2].map(|n| batch.is_repeated(first + n)), [false, true, true]);
+            let [one, two, three] = [0, 1, 2].map(|n| batch.row(first + n));
+            assert!(one.key == two.key && two.key == three.key, "{one:?} {two:?} {three:?}");
+            assert!(one.line < two.line && two.line < three.line);
+        }
+        assert!(batch.by_key().windows(2).all(|pair| batch.row(pair[0]).key <= batch.row(pair[1]).key));
+    }
+
+    #[test]
+    fn a_row_comes_out_as_it_went_in() {
+        let mut spool = Spool::create().unwrap();
+        let pin = Some(crate::coupon_banks::upload::Pin::try_from("p 1").unwrap());
+        spool.push(&Row { pin, ..row(7, "Één1") }).unwrap();
+        let batch = spool.read(&(0..DRAWERS)).unwrap();
+        assert_eq!(batch.row(0), SpooledRow { line: 7, code: "Één1", key: "Één1", pin: Some("p 1") });
+    }
+
+    #[test]
+    fn nothing_is_in_no_batch() {
+        assert_eq!(Spool::create().unwrap().batches(), Vec::<Range<usize>>::new());
+    }
+}
