@@ -242,7 +242,7 @@ async fn claims_and_orders_go_on_while_a_load_is_storing_and_see_it_when_it_is_w
     let bank = app.bank(&["FIRST1", "FIRST2"]).await;
     // An outsider who holds one of the codes, undecided, stops the load half-way through its rows.
     let mut outsider = app.pool.acquire().await.expect("a connection");
-    outsider.execute("begin").await.expect("a transaction");
+    outsider.execute("begin; set local idle_in_transaction_session_timeout = 0").await.expect("a transaction");
     let held = "insert into coupons (account_id, segment_id, position, code, code_key)
         select account_id, id + 1000, 0, 'CODE-025000', 'code-025000' from coupon_segments";
     outsider.execute(held).await.expect("a coupon");
