@@ -143,7 +143,10 @@ fn spool(input: impl Read, format: Format) -> Result<(Spool, Tally, Summary), Lo
     let read = upload::read(input, format, &mut |row| {
         match row {
             Ok(row) => spool.push(&row).map_err(|error| broken = Some(error)),
-            Err(refused) => Ok(tally.refuse_unread(refused)),
+            Err(refused) => {
+                tally.refuse_unread(refused);
+                Ok(())
+            }
         }
         .map_err(|()| SinkClosed)
     });

@@ -230,7 +230,7 @@ mod tests {
     fn equal_codes_stand_side_by_side_in_the_order_of_the_file() {
         let spool = spool((0..3_000).map(|n| format!("{}{}", if n % 2 == 0 { "code" } else { "CODE" }, n % 1_000)));
         let batch = spool.read(&(0..DRAWERS)).unwrap();
-        assert_eq!((batch.len(), spool.batches()), (3_000, vec![0..DRAWERS]));
+        assert_eq!((batch.len(), spool.batches().len()), (3_000, 1));
         for first in (0..3_000).step_by(3) {
             assert_eq!([0, 1, 2].map(|n| batch.is_repeated(first + n)), [false, true, true]);
             let [one, two, three] = [0, 1, 2].map(|n| batch.row(first + n));
