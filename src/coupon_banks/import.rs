@@ -267,17 +267,16 @@ impl Loading {
         let nth = |nth: i64| usize::try_from(nth - 1).ok().and_then(|nth| asked.get(nth)).copied();
         let (has_coupons, has_referral_codes) = statements::find_rivals(conn, &self.load).await?;
         if has_coupons {
-            for (found, bank) in statements::find_coupons(conn, &self.load, &keys).await? {
+            for (bank, found) in statements::find_coupons(conn, &self.load, &keys).await? {
                 let here = bank == self.load.bank_id;
                 let reason = if here { RefusalReason::ExistsInBank } else { RefusalReason::ExistsElsewhere };
-                nth(found).into_iter().for_each(|index| refuse(index, reason, &mut self.tally));
+                found.into_iter().filter_map(nth).for_each(|index| refuse(index, reason, &mut self.tally));
             }
         }
         if has_referral_codes {
-            for found in statements::find_referral_codes(conn, &self.load, &keys).await? {
-                let reason = RefusalReason::CollidesWithReferralCode;
-                nth(found).into_iter().for_each(|index| refuse(index, reason, &mut self.tally));
-            }
+            let found = statements::find_referral_codes(conn, &self.load, &keys).await?;
+            let reason = RefusalReason::CollidesWithReferralCode;
+            found.into_iter().filter_map(nth).for_each(|index| refuse(index, reason, &mut self.tally));
         }
         for index in (0..batch.len()).filter(|index| !refused[*index]) {
             let row = batch.row(index);

@@ -45,23 +45,27 @@ pub async fn find_rivals(conn: &mut PgConnection, load: &Load) -> sqlx::Result<(
     Ok((found.coupons, found.referral_codes))
 }
 
-/// Finds which of these folded codes are in a bank of the account, and in which. Counted from 1.
+/// Finds which of these folded codes are in a bank of the account, by bank. Counted from 1.
 pub async fn find_coupons(
     conn: &mut PgConnection,
     load: &Load,
     keys: &[&str],
-) -> sqlx::Result<Vec<(i64, CouponBankId)>> {
+) -> sqlx::Result<Vec<(CouponBankId, Vec<i64>)>> {
+    // Grouped before segments are asked for their bank: that is done a few times, not once a code.
     let found = sqlx::query!(
-        r#"select k.nth as "nth!", g.bank_id as "bank_id: CouponBankId"
-        from unnest($2::text[]) with ordinality as k (code_key, nth)
-        join coupons c on c.account_id = $1 and c.code_key = k.code_key
-        join coupon_segments g on g.account_id = c.account_id and g.id = c.segment_id"#,
+        r#"select g.bank_id as "bank_id: CouponBankId", f.nths as "nths!"
+        from (
+            select c.segment_id, array_agg(k.nth) as nths
+            from unnest($2::text[]) with ordinality as k (code_key, nth)
+            join coupons c on c.account_id = $1 and c.code_key = k.code_key
+            group by c.segment_id) f
+        join coupon_segments g on g.account_id = $1 and g.id = f.segment_id"#,
         load.account_id.0,
         keys as &[&str]
     )
     .fetch_all(conn)
     .await?;
-    Ok(found.into_iter().map(|row| (row.nth, row.bank_id)).collect())
+    Ok(found.into_iter().map(|row| (row.bank_id, row.nths)).collect())
 }
 
 /// Finds which of these folded codes are referral codes of the account. Counted from 1.
