@@ -174,6 +174,16 @@ impl<W: Work> Lane<W> {
         answered.await.unwrap_or(Err(Refused::Lost))
     }
 
+    /// As [`submit`](Self::submit), but waits for a place in the queue, after those who came before.
+    pub async fn submit_in_turn(&self, row: W::Row) -> Reply<W> {
+        let Shared { queues, writer_of, .. } = &*self.0;
+        let writer = writer_of(&row) % queues.len() as u64;
+        let (reply, answered) = oneshot::channel();
+        let job = Job { row, reply, queued_at: Instant::now() };
+        queues[writer as usize].send(job).await.map_err(|_closed| Refused::Closed)?;
+        answered.await.unwrap_or(Err(Refused::Lost))
+    }
+
     /// Takes no more rows, and returns when all that were taken are answered.
     pub async fn drain(&self) {
         self.0.stop.cancel();

@@ -41,7 +41,9 @@ pub fn router(running: &Running) -> Router {
 fn merchants() -> Router<Running> {
     Router::new()
         .route("/referral_codes", post(referral_codes::http::issue))
+        .route("/referral_codes/batch", post(referral_codes::http::issue_lines))
         .route("/purchases", post(purchases::http::record))
+        .route("/purchases/batch", post(purchases::http::record_lines))
         .route("/purchases/{order_id}", get(purchases::http::find))
         .route("/campaigns", get(campaigns::http::list).post(campaigns::http::create))
         .route("/campaigns/{id}", get(campaigns::http::find).merge(patch(campaigns::http::change)))

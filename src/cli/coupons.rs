@@ -88,7 +88,7 @@ async fn import(database: &Database, wanted: &ImportArgs) -> Result<(), Failure>
 }
 
 /// The file, and how many bytes it has if that can be known.
-fn open(path: &Path) -> Result<(Box<dyn Read + Send>, Option<u64>), Failure> {
+pub fn open(path: &Path) -> Result<(Box<dyn Read + Send>, Option<u64>), Failure> {
     if path == Path::new("-") {
         return Ok((Box::new(std::io::stdin()), None));
     }

@@ -5,6 +5,7 @@
 
 mod accounts;
 mod banks;
+mod bulk;
 mod campaigns;
 mod coupons;
 mod database;
@@ -15,6 +16,9 @@ mod exit;
 mod output;
 mod postgres;
 mod progress;
+mod purchases;
+mod referral_codes;
+mod rows;
 mod serve;
 
 use std::process::ExitCode;
@@ -78,6 +82,12 @@ enum Command {
     /// The codes in the banks.
     #[command(subcommand)]
     Coupons(coupons::CouponsCommand),
+    /// Referral codes of many advocates at once.
+    #[command(subcommand)]
+    ReferralCodes(referral_codes::ReferralCodesCommand),
+    /// Orders of the past, or of tills.
+    #[command(subcommand)]
+    Purchases(purchases::PurchasesCommand),
     /// Print the contract of the API.
     Openapi,
     /// Run the private PostgreSQL alone, for tests.
@@ -121,6 +131,8 @@ async fn run(settings: &Settings, command: Command) -> Result<(), Failure> {
         Command::Campaign(command) => campaigns::run(database, command).await,
         Command::Bank(command) => banks::run(database, command).await,
         Command::Coupons(command) => coupons::run(database, command).await,
+        Command::ReferralCodes(command) => referral_codes::run(database, command).await,
+        Command::Purchases(command) => purchases::run(database, command).await,
         Command::Openapi => output::print(crate::OPENAPI),
         Command::Postgres(args) => postgres::run(database, &args).await,
     }

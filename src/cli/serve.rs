@@ -86,6 +86,7 @@ impl Service {
                 stop.cancelled().await;
                 tracing::info!("told to stop: answering what was accepted");
             }
+            self.app.stopping.cancel();
             handle.graceful_shutdown(Some(self.timeouts.shutdown));
             told
         };

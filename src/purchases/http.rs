@@ -1,6 +1,7 @@
 //! Purchases on the wire, in the compatible spelling (contract.md 1.2).
 
-mod read;
+mod batch;
+pub mod read;
 mod show;
 
 use axum::Json;
@@ -8,6 +9,7 @@ use axum::extract::State;
 use axum::http::{HeaderName, StatusCode};
 use axum::response::{IntoResponse, Response};
 
+pub use self::batch::record_lines;
 use self::show::PurchaseOut;
 use super::lane::PurchaseLane;
 use super::{OrderKey, Recorded, store};
@@ -28,13 +30,17 @@ pub async fn record(
     body: Body,
 ) -> Result<Response, ApiError> {
     let purchase = body.read(|fields| read::purchase(fields, &caller.account, app.clock.now()))?;
-    let recorded = lane.submit(purchase).await?;
+    let (status, purchase) = answer(lane.submit(purchase).await?)?;
+    let replayed = (status == StatusCode::OK).then_some([(IDEMPOTENT_REPLAYED, "true")]);
+    Ok((status, replayed, Json(purchase)).into_response())
+}
+
+/// What a report is answered with, alone or among others. Counts it.
+pub fn answer(recorded: Recorded) -> Result<(StatusCode, PurchaseOut), ApiError> {
     count(&recorded);
     match recorded {
-        Recorded::New(purchase) => Ok((StatusCode::CREATED, Json(PurchaseOut::from(*purchase))).into_response()),
-        Recorded::Replayed(purchase) => {
-            Ok(([(IDEMPOTENT_REPLAYED, "true")], Json(PurchaseOut::from(*purchase))).into_response())
-        }
+        Recorded::New(purchase) => Ok((StatusCode::CREATED, PurchaseOut::from(*purchase))),
+        Recorded::Replayed(purchase) => Ok((StatusCode::OK, PurchaseOut::from(*purchase))),
         Recorded::Conflict(fields) => Err(ApiError::new(
             Code::OrderConflict,
             format!(

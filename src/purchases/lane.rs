@@ -2,6 +2,8 @@
 
 use std::hash::{DefaultHasher, Hash, Hasher};
 
+use sqlx::PgPool;
+
 use super::{PurchaseToRecord, Recorded, record};
 use crate::db::{Fault, Session};
 use crate::lane::{Cut, Lane, Layout, Work};
@@ -23,7 +25,8 @@ pub fn start(app: &App) -> PurchaseLane {
     Lane::start(layout, writer_of, || Recorder::new(app))
 }
 
-fn writer_of(purchase: &PurchaseToRecord) -> u64 {
+/// Reports of one order give the same number.
+pub(super) fn writer_of(purchase: &PurchaseToRecord) -> u64 {
     let mut hasher = DefaultHasher::new();
     purchase.key.hash(&mut hasher);
     hasher.finish()
@@ -38,7 +41,12 @@ pub struct Recorder {
 impl Recorder {
     /// One that works for this app.
     pub fn new(app: &App) -> Self {
-        Self { session: Session::new((*app.pool.connect_options()).clone()), clock: app.clock.clone() }
+        Self::on(&app.pool, app.clock.clone())
+    }
+
+    /// One that works on the database that a pool leads to. Takes no connection of the pool's.
+    pub fn on(pool: &PgPool, clock: Clock) -> Self {
+        Self { session: Session::new((*pool.connect_options()).clone()), clock }
     }
 }
 

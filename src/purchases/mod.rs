@@ -2,6 +2,7 @@
 //!
 //! [`record`] is the one way in. An order is never refused because of its codes.
 
+pub mod bulk;
 pub mod facts;
 pub mod http;
 pub mod lane;

@@ -1,5 +1,7 @@
 //! Referral codes on the wire, in the compatible spelling (contract.md 1.1).
 
+mod batch;
+
 use axum::Json;
 use axum::extract::State;
 use axum::http::StatusCode;
@@ -7,6 +9,7 @@ use axum::response::IntoResponse;
 use serde::Serialize;
 use time::OffsetDateTime;
 
+pub use self::batch::{BulkIssuer, issue_lines};
 use super::lane::ReferralCodeLane;
 use super::{Issued, Outcome, ReferralCodeToIssue, Refusal, Wish};
 use crate::accounts::{Account, Caller};
@@ -26,14 +29,19 @@ pub async fn issue(
     body: Body,
 ) -> Result<impl IntoResponse, ApiError> {
     let wanted = body.read(|fields| read(fields, &caller.account))?;
-    let outcome = lane.submit(wanted).await?;
+    let (status, issued) = answer(lane.submit(wanted).await?, &app.public_url, &caller.account)?;
+    Ok((status, Json(issued)))
+}
+
+/// What a call is answered with, alone or among others. Counts it.
+fn answer(outcome: Outcome, public_url: &str, account: &Account) -> Result<(StatusCode, ReferralCodeOut), ApiError> {
     metrics::counter!("goodword_referral_codes_total", "outcome" => outcome.label()).increment(1);
     let (status, issued) = match outcome {
         Outcome::Created(issued) => (StatusCode::CREATED, issued),
         Outcome::Existing(issued) => (StatusCode::OK, issued),
         Outcome::Refused(refusal) => return Err(refusal.into()),
     };
-    Ok((status, Json(ReferralCodeOut::new(*issued, &app.public_url, &caller.account))))
+    Ok((status, ReferralCodeOut::new(*issued, public_url, account)))
 }
 
 impl Outcome {
@@ -46,7 +54,8 @@ impl Outcome {
     }
 }
 
-fn read(fields: &Fields<'_>, account: &Account) -> Option<ReferralCodeToIssue> {
+/// Reads the whole request; all faults are left with `fields`.
+pub fn read(fields: &Fields<'_>, account: &Account) -> Option<ReferralCodeToIssue> {
     let campaign = fields.require_reference::<WireId>("campaign");
     let advocate = read_advocate(fields);
     let wish = read_wish(fields);
@@ -58,6 +67,12 @@ fn read(fields: &Fields<'_>, account: &Account) -> Option<ReferralCodeToIssue> {
         wish: wish?,
         code: None,
     })
+}
+
+/// Reads the same of an advocate who has his code from elsewhere, under `referral_code`.
+pub fn read_held(fields: &Fields<'_>, account: &Account) -> Option<ReferralCodeToIssue> {
+    let code = fields.parse("referral_code");
+    Some(ReferralCodeToIssue { code, ..read(fields, account)? })
 }
 
 fn read_advocate(fields: &Fields<'_>) -> Option<Person> {

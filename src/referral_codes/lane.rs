@@ -2,6 +2,8 @@
 
 use std::hash::{DefaultHasher, Hash, Hasher};
 
+use sqlx::PgPool;
+
 use super::{Outcome, ReferralCodeToIssue, Wish, issue};
 use crate::db::{Fault, Session};
 use crate::lane::{Cut, Lane, Layout, Work};
@@ -33,7 +35,12 @@ pub struct Issuer {
 impl Issuer {
     /// One that works for this app.
     pub fn new(app: &App) -> Self {
-        Self { session: Session::new((*app.pool.connect_options()).clone()), clock: app.clock.clone() }
+        Self::on(&app.pool, app.clock.clone())
+    }
+
+    /// One that works on the database that a pool leads to. Takes no connection of the pool's.
+    pub fn on(pool: &PgPool, clock: Clock) -> Self {
+        Self { session: Session::new((*pool.connect_options()).clone()), clock }
     }
 }
 

@@ -3,7 +3,7 @@
 
 use std::any::Any;
 use std::collections::HashMap;
-use std::sync::{LazyLock, PoisonError, RwLock};
+use std::sync::{Arc, LazyLock, OnceLock, PoisonError, RwLock};
 use std::time::Instant;
 
 use axum::Json;
@@ -22,6 +22,18 @@ use crate::types::ids::AccountId;
 
 /// Where the request's id is answered.
 const REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
+
+/// A handler whose answer holds refusals of its own leaves this with the response, and finds the request's id in it by
+/// the time the body is written.
+#[derive(Clone, Debug, Default)]
+pub struct RequestId(Arc<OnceLock<String>>);
+
+impl RequestId {
+    /// The id; empty as long as the frame has not given it.
+    pub fn get(&self) -> &str {
+        self.0.get().map_or("", String::as_str)
+    }
+}
 
 /// Runs one request inside the frame.
 pub async fn frame(request: Request, next: Next) -> Response {
@@ -125,6 +137,10 @@ fn finish(mut response: Response, id: &str) -> Response {
         parts.headers.extend(rendered.headers().clone());
         parts.headers.insert(header::CACHE_CONTROL, HeaderValue::from_static("no-store"));
         response = Response::from_parts(parts, rendered.into_body());
+    }
+    if let Some(asked) = response.extensions_mut().remove::<RequestId>() {
+        // It is given once.
+        let _ = asked.0.set(id.to_owned());
     }
     if let Ok(value) = HeaderValue::from_str(id) {
         response.headers_mut().insert(REQUEST_ID, value);

@@ -100,6 +100,13 @@ pub fn parse_object(bytes: &[u8]) -> Result<Node, JsonFault> {
     expect_object(root)
 }
 
+/// Reads one line of many, each of which is such a text. Faults name the line by its number.
+pub fn parse_line(bytes: &[u8], number: u64) -> Result<Node, JsonFault> {
+    // The parser counts from the beginning of its text, which for it is line 1 and has no other.
+    let renumber = |message: String| message.replace("ine 1 column ", &format!("ine {number} column "));
+    parse_object(bytes).map_err(|fault| JsonFault { message: renumber(fault.message), ..fault })
+}
+
 fn expect_object(root: Node) -> Result<Node, JsonFault> {
     if matches!(root, Node::Object(_)) {
         return Ok(root);

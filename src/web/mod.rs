@@ -1,6 +1,7 @@
 //! Floor 1: what every HTTP feature stands on: errors, extractors, the frame around each request, the app's state.
 //! Knows no feature, so no feature is imported here.
 
+pub mod batch;
 pub mod docs;
 pub mod error;
 pub mod extract;

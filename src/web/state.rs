@@ -6,6 +6,7 @@ use std::time::Duration;
 use metrics_exporter_prometheus::PrometheusHandle;
 use sqlx::PgPool;
 use tokio::sync::Semaphore;
+use tokio_util::sync::CancellationToken;
 
 use crate::types::clock::Clock;
 
@@ -84,7 +85,12 @@ pub struct Shared {
     pub limits: Limits,
     pub metrics: PrometheusHandle,
     pub in_flight: Semaphore,
-    pub uploads_in_flight: Semaphore,
+    /// Counted by itself: what arrives for long holds its place on tasks of its own.
+    pub uploads_in_flight: Arc<Semaphore>,
+    /// Places in the lanes' queues that lines of bulk requests may take. The others are for single calls.
+    pub bulk_rows_in_lanes: Semaphore,
+    /// Cancelled when the server is told to stop: long requests read no more then.
+    pub stopping: CancellationToken,
 }
 
 impl App {
@@ -97,7 +103,9 @@ impl App {
             limits,
             metrics,
             in_flight: Semaphore::new(limits.requests_in_flight_max),
-            uploads_in_flight: Semaphore::new(limits.uploads_in_flight_max),
+            uploads_in_flight: Arc::new(Semaphore::new(limits.uploads_in_flight_max)),
+            bulk_rows_in_lanes: Semaphore::new((limits.lanes.queue_max / 2).max(1)),
+            stopping: CancellationToken::new(),
         }))
     }
 }

@@ -3,7 +3,7 @@
 use std::net::IpAddr;
 
 use super::fields::{FieldValue, Invalid, Scalar};
-use crate::types::codes::{CouponCode, InvalidCode, RecordedCode};
+use crate::types::codes::{CouponCode, InvalidCode, RecordedCode, ReferralCode};
 use crate::types::email::Email;
 use crate::types::text::{InvalidText, Name, OpaqueId};
 use crate::types::url::WebUrl;
@@ -58,12 +58,22 @@ impl FieldValue for Email {
     }
 }
 
+fn invalid_code(fault: InvalidCode) -> Invalid {
+    match fault {
+        InvalidCode::TooLong => Invalid::new("too_long", format!("cannot be used. {fault}")),
+        _ => Invalid::new("invalid_code", format!("cannot be used. {fault}")),
+    }
+}
+
 impl FieldValue for CouponCode {
     fn read(scalar: Scalar<'_>) -> Result<Self, Invalid> {
-        Self::try_from(scalar.text_or_digits()?).map_err(|fault| match fault {
-            InvalidCode::TooLong => Invalid::new("too_long", format!("cannot be used. {fault}")),
-            _ => Invalid::new("invalid_code", format!("cannot be used. {fault}")),
-        })
+        Self::try_from(scalar.text_or_digits()?).map_err(invalid_code)
+    }
+}
+
+impl FieldValue for ReferralCode {
+    fn read(scalar: Scalar<'_>) -> Result<Self, Invalid> {
+        Self::try_from(scalar.text_or_digits()?).map_err(invalid_code)
     }
 }
 

@@ -5,12 +5,14 @@ use std::time::{Duration, Instant};
 
 use futures_util::FutureExt;
 use futures_util::future::join_all;
+use serde_json::json;
 use sqlx::Executor;
 use tokio::sync::Notify;
 
 use crate::harness::app::TestApp;
 use crate::harness::client::Answer;
 use crate::harness::detour::Detour;
+use crate::harness::lines::Conversation;
 use crate::harness::proxy::{APPLICATION, Cut};
 
 /// No client waits longer for a database that is away: 2 s for a connection, and slack for a busy machine.
@@ -269,6 +271,42 @@ async fn clients_who_leave_at_once_leave_no_session_in_a_transaction_and_no_orde
     );
     assert_eq!(open.bind(APPLICATION).fetch_all(&app.pool).await.expect("a list"), Vec::<String>::new());
     drop(held);
+    detour.stop().await;
+    app.finish().await;
+}
+
+#[tokio::test]
+async fn lines_that_cannot_be_stored_end_the_answer_and_the_same_lines_again_complete_it() {
+    let app = TestApp::start().await;
+    let detour = Detour::start(&app).await;
+    let line = |id: &str| format!("{}\n", json!({ "order": { "id": id, "amount": 100 } }));
+    for path in ["/v1/purchases/batch", "/v1/referral_codes/batch"] {
+        let line = |id: &str| {
+            if path.starts_with("/v1/purchases") {
+                line(id)
+            } else {
+                format!("{}\n", json!({ "campaign": 53345, "customer": { "id": id } }))
+            }
+        };
+        let mut talk = Conversation::begin(&detour.shop, detour.address, path, None).await;
+        talk.send(&line("N-1")).await;
+        assert_eq!(talk.hear_told().await, (1, 201, String::new()));
+        // A connection that breaks while the database is there is no news to anybody.
+        end_all_sessions(&app).await;
+        talk.send(&line("N-2")).await;
+        assert_eq!(talk.hear_told().await, (2, 201, String::new()));
+        detour.proxy.go_away().await;
+        talk.send(&line("N-3")).await;
+        assert_eq!(talk.hear_told().await, (3, 503, "unavailable".to_owned()));
+        let last = talk.hear().await.expect("why it ends");
+        assert_eq!((&last["line"], &last["status"], &last["stopped"]), (&json!(4), &json!(503), &json!(true)));
+        assert_eq!(talk.hear().await, None);
+        detour.proxy.come_back();
+        let file = ["N-1", "N-2", "N-3", "N-4"].map(line).concat();
+        let answered = detour.shop.post_lines(path, file).await.expect(200).told();
+        let statuses: Vec<u64> = answered.into_iter().map(|(_, status, _)| status).collect();
+        assert_eq!(statuses, [200, 200, 201, 201], "{path}");
+    }
     detour.stop().await;
     app.finish().await;
 }

@@ -17,6 +17,8 @@ mod laws;
 mod links;
 mod order_rules;
 mod order_values;
+mod purchase_batches;
 mod purchases;
 mod races;
+mod referral_code_batches;
 mod referral_codes;

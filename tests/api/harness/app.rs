@@ -42,6 +42,8 @@ pub struct TestApp {
     pub pool: PgPool,
     pub clock: Clock,
     pub address: SocketAddr,
+    /// What the service's handlers see.
+    pub state: App,
     handle: Handle<SocketAddr>,
     server: Option<JoinHandle<anyhow::Result<()>>>,
     database: Option<Database>,
@@ -76,11 +78,11 @@ impl TestApp {
         };
         let handle = Handle::new();
         let server = tokio::spawn({
-            let handle = handle.clone();
+            let (handle, state) = (handle.clone(), state.clone());
             async move { serve::serve(&state, listener, timeouts, handle).await }
         });
         let (account, shop) = open_account(&pool, address, "acme").await;
-        Self { shop, account, pool, clock, address, handle, server: Some(server), database: Some(database) }
+        Self { shop, account, pool, clock, address, state, handle, server: Some(server), database: Some(database) }
     }
 
     /// Another account of the same service, with a campaign of the same id.

@@ -109,7 +109,42 @@ impl Contract {
             (true, _) if answer.text.is_empty() => Ok(()),
             (true, _) => Err("an answer to HEAD has a body".to_owned()),
             (false, "application/json") => self.check_body(place, &documented["schema"], answer),
+            (false, "application/x-ndjson") => self.check_lines(place, &documented["x-item-schema"], answer),
             (false, _) => Ok(()),
+        }
+    }
+
+    /// Each line as documented, with the number of a later line than the one before it.
+    fn check_lines(&self, place: &str, schema: &Value, answer: &Answer) -> Result<(), String> {
+        let id = answer.headers["x-request-id"].to_str().unwrap_or_default();
+        let mut before = 0;
+        for line in answer.text.split_inclusive('\n') {
+            let whole = line.strip_suffix('\n').ok_or("the last line has no end")?;
+            let value: Value = serde_json::from_str(whole).map_err(|fault| format!("{fault}: {whole}"))?;
+            self.check_one_line(place, schema, id, &value)?;
+            let number = value["line"].as_u64().unwrap_or_default();
+            if number <= before {
+                return Err(format!("line {number} is answered after line {before}"));
+            }
+            before = number;
+        }
+        Ok(())
+    }
+
+    /// Says what in a line of the answer to a request of many the contract does not allow.
+    pub fn check_line(&self, method: &Method, path: &str, request_id: &str, line: &Value) -> Result<(), String> {
+        let template = self.find_path(path).ok_or("no such path")?;
+        let content = &self.document["paths"][&template][method.as_str().to_lowercase()]["responses"]["200"]["content"];
+        self.check_one_line(&template, &content["application/x-ndjson"]["x-item-schema"], request_id, line)
+    }
+
+    fn check_one_line(&self, place: &str, schema: &Value, request_id: &str, line: &Value) -> Result<(), String> {
+        if schema.is_null() {
+            return Err(format!("{place} does not say what its lines are"));
+        }
+        match line["body"].get("request_id") {
+            Some(said) if said != request_id => Err(format!("line {} calls the request {said}", line["line"])),
+            _ => self.validate(place, schema, line),
         }
     }
 

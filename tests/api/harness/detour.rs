@@ -25,7 +25,7 @@ const CONNECTIONS_MAX: u32 = 4;
 pub struct Detour {
     pub shop: Shop,
     pub proxy: Proxy,
-    address: SocketAddr,
+    pub address: SocketAddr,
     pool: sqlx::PgPool,
     handle: Handle<SocketAddr>,
     server: JoinHandle<anyhow::Result<()>>,

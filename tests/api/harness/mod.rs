@@ -6,6 +6,7 @@ pub mod cluster;
 pub mod conservation;
 pub mod contract;
 pub mod detour;
+pub mod lines;
 pub mod proxy;
 pub mod refusals;
 pub mod snapshot;

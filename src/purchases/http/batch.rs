@@ -1,0 +1,36 @@
+//! Orders by the line.
+
+use axum::extract::{Request, State};
+use axum::response::Response;
+
+use super::show::PurchaseOut;
+use super::{answer, read};
+use crate::accounts::Caller;
+use crate::purchases::PurchaseToRecord;
+use crate::purchases::bulk::BulkRecorder;
+use crate::web::batch::{self, Store, Stored};
+use crate::web::error::ApiError;
+use crate::web::fields::Fields;
+use crate::web::state::App;
+
+/// `POST /v1/purchases/batch`
+pub async fn record_lines(State(app): State<App>, caller: Caller, request: Request) -> Result<Response, ApiError> {
+    let clock = app.clock.clone();
+    let recorder = BulkRecorder::new(app.pool.clone(), app.clock.clone());
+    let read = move |fields: &Fields<'_>| read::purchase(fields, &caller.account, clock.now());
+    batch::answer(&app, request, read, recorder).await
+}
+
+impl Store for BulkRecorder {
+    type Row = PurchaseToRecord;
+    type Body = PurchaseOut;
+
+    async fn store(&mut self, rows: Vec<PurchaseToRecord>) -> Vec<Stored<PurchaseOut>> {
+        let recorded = self.record(rows).await;
+        recorded.into_iter().map(|one| one.map_err(|fault| ApiError::from(&*fault)).and_then(answer)).collect()
+    }
+
+    async fn rest(&mut self) {
+        Self::rest(self).await;
+    }
+}
