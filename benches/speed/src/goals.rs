@@ -22,6 +22,8 @@ pub enum Verdict {
 #[derive(Clone, Debug, Serialize)]
 pub struct Ratio {
     pub what: String,
+    /// The same, short.
+    pub label: &'static str,
     /// Ratio of the medians of all rounds; smallest and largest ratio within one round.
     pub value: Option<Spread>,
     /// The same against the yardstick at its best setting.
@@ -42,84 +44,94 @@ const P99: Take = |run| run.p99_ms;
 
 /// A goal as it is written down.
 struct Goal {
-    what: &'static str,
-    ours: (&'static str, Take),
-    yardstick: (&'static str, Take),
+    /// In full, and short.
+    names: (&'static str, &'static str),
+    ours: &'static str,
+    yardstick: &'static str,
     /// The yardstick at its best setting, where that is another scenario.
     best: Option<&'static str>,
-    lower_is_better: bool,
-    must: f64,
-    stretch: f64,
-}
-
-const fn at_least(
-    what: &'static str,
-    ours: &'static str,
-    yardstick: &'static str,
-    best: Option<&'static str>,
-    goals: (f64, f64),
-) -> Goal {
-    Goal {
-        what,
-        ours: (ours, RATE),
-        yardstick: (yardstick, RATE),
-        best,
-        lower_is_better: false,
-        must: goals.0,
-        stretch: goals.1,
-    }
-}
-
-const fn at_most(
-    what: &'static str,
     take: Take,
-    ours: &'static str,
-    yardstick: &'static str,
+    lower_is_better: bool,
+    /// *Must* and *stretch*.
     goals: (f64, f64),
-) -> Goal {
-    Goal {
-        what,
-        ours: (ours, take),
-        yardstick: (yardstick, take),
-        best: None,
-        lower_is_better: true,
-        must: goals.0,
-        stretch: goals.1,
-    }
 }
 
 const GOALS: [Goal; 7] = [
-    at_least(
-        "POST /v1/purchases at 64 connections / P1 by pgbench at 64 clients",
-        "purchases-64",
-        "p1-64",
-        Some("p1-best"),
-        (2.0, 4.0),
-    ),
-    at_least(
-        "same at 256 connections / one optimal statement per request through axum + sqlx at 256",
-        "purchases-256",
-        "one-statement-256",
-        None,
-        (3.0, 6.0),
-    ),
-    at_least(
-        "same at 64 / plain single-row insert by pgbench at 64",
-        "purchases-64",
-        "insert-64",
-        Some("insert-best"),
-        (1.0, 1.5),
-    ),
-    at_least("same at 64 / bare axum echo, one thread", "purchases-64", "echo-64", None, (0.2, 0.35)),
-    at_most("p99 at 64 / p99 of the one-statement handler at 64", P99, "purchases-64", "one-statement-64", (0.8, 0.3)),
-    at_most("p50 with one connection / one-statement handler", P50, "purchases-1", "one-statement-1", (1.1, 0.9)),
-    at_least(
-        "POST /v1/referral_codes from one bank at 64 / shuffle-key skip locked by pgbench at 8",
-        "claims-one-bank",
-        "shuffle-key-8",
-        Some("shuffle-key-best"),
-        (3.0, 6.0),
-    ),
+    Goal {
+        names: (
+            "POST /v1/purchases at 64 connections / P1 by pgbench at 64 clients",
+            "orders/s, 64 connections / one SQL statement each",
+        ),
+        ours: "purchases-64",
+        yardstick: "p1-64",
+        best: Some("p1-best"),
+        take: RATE,
+        lower_is_better: false,
+        goals: (2.0, 4.0),
+    },
+    Goal {
+        names: (
+            "same at 256 connections / one optimal statement per request through axum + sqlx at 256",
+            "orders/s, 256 connections / one-statement server",
+        ),
+        ours: "purchases-256",
+        yardstick: "one-statement-256",
+        best: None,
+        take: RATE,
+        lower_is_better: false,
+        goals: (3.0, 6.0),
+    },
+    Goal {
+        names: ("same at 64 / plain single-row insert by pgbench at 64", "orders/s, 64 connections / plain SQL insert"),
+        ours: "purchases-64",
+        yardstick: "insert-64",
+        best: Some("insert-best"),
+        take: RATE,
+        lower_is_better: false,
+        goals: (1.0, 1.5),
+    },
+    Goal {
+        names: ("same at 64 / bare axum echo, one thread", "orders/s, 64 connections / bare echo server"),
+        ours: "purchases-64",
+        yardstick: "echo-64",
+        best: None,
+        take: RATE,
+        lower_is_better: false,
+        goals: (0.2, 0.35),
+    },
+    Goal {
+        names: (
+            "p99 at 64 / p99 of the one-statement handler at 64",
+            "p99 time, 64 connections / one-statement server",
+        ),
+        ours: "purchases-64",
+        yardstick: "one-statement-64",
+        best: None,
+        take: P99,
+        lower_is_better: true,
+        goals: (0.8, 0.3),
+    },
+    Goal {
+        names: ("p50 with one connection / one-statement handler", "p50 time, 1 connection / one-statement server"),
+        ours: "purchases-1",
+        yardstick: "one-statement-1",
+        best: None,
+        take: P50,
+        lower_is_better: true,
+        goals: (1.1, 0.9),
+    },
+    Goal {
+        names: (
+            "POST /v1/referral_codes from one bank at 64 / shuffle-key skip locked by pgbench at 8",
+            "codes/s from one bank / skip-locked SQL queue",
+        ),
+        ours: "claims-one-bank",
+        yardstick: "shuffle-key-8",
+        best: Some("shuffle-key-best"),
+        take: RATE,
+        lower_is_better: false,
+        goals: (3.0, 6.0),
+    },
 ];
 
 /// Every line of the table, in its order.
@@ -133,13 +145,13 @@ pub fn judge(results: &Results, imports: &[Import]) -> Vec<Ratio> {
 }
 
 fn line(goal: &Goal, results: &Results) -> Ratio {
-    let ours = results.of(goal.ours.0, goal.ours.1);
-    let value = ratio(&ours, &results.of(goal.yardstick.0, goal.yardstick.1));
-    let best = goal.best.map(|best| results.of(best, goal.yardstick.1));
+    let ours = results.of(goal.ours, goal.take);
+    let value = ratio(&ours, &results.of(goal.yardstick, goal.take));
+    let best = goal.best.map(|best| results.of(best, goal.take));
     let against_best = best.and_then(|best| ratio(&ours, &best)).map(|spread| spread.median);
     Ratio {
         against_best: against_best.or(value.map(|value| value.median)).filter(|_| goal.best.is_some()),
-        ..judged(goal.what, value, goal.lower_is_better, (goal.must, goal.stretch))
+        ..judged(goal.names, value, goal.lower_is_better, goal.goals)
     }
 }
 
@@ -155,7 +167,16 @@ fn batch(results: &Results) -> Ratio {
     let missing =
         results.all().find(|(name, _)| name.starts_with("batch")).and_then(|(_, runs)| runs.first()?.missing.clone());
     let remark = missing.unwrap_or_else(|| format!("streams at once: {streams}"));
-    Ratio { against_best, remark, ..judged("NDJSON batch, rows/s / P1 at 64", value, false, (4.0, 8.0)) }
+    Ratio {
+        against_best,
+        remark,
+        ..judged(
+            ("NDJSON batch, rows/s / P1 at 64", "orders/s in one NDJSON batch / one SQL statement each"),
+            value,
+            false,
+            (4.0, 8.0),
+        )
+    }
 }
 
 fn cost_per_claim(results: &Results) -> Ratio {
@@ -167,13 +188,26 @@ fn cost_per_claim(results: &Results) -> Ratio {
         (huge, "")
     };
     let value = ratio(&small, &large);
-    Ratio { remark: remark.to_owned(), ..judged("cost per claim, N=1e7 / N=1e4", value, true, (1.2, 1.05)) }
+    Ratio {
+        remark: remark.to_owned(),
+        ..judged(
+            ("cost per claim, N=1e7 / N=1e4", "cost of a code, huge bank / bank of 10 000"),
+            value,
+            true,
+            (1.2, 1.05),
+        )
+    }
 }
 
 fn under_snapshot(results: &Results) -> Ratio {
     let last = results.of("claims-snapshot", |run| run.parts.last().copied());
     let value = ratio(&last, &results.of("claims-snapshot", |run| run.parts.first().copied()));
-    judged("claims/s, last / first quarter with a snapshot held open", value, false, (0.8, 0.95))
+    judged(
+        ("claims/s, last / first quarter with a snapshot held open", "codes/s at the end / start of a long report"),
+        value,
+        false,
+        (0.8, 0.95),
+    )
 }
 
 #[expect(clippy::cast_precision_loss, reason = "numbers of codes are far below 2^52")]
@@ -190,7 +224,11 @@ fn import(imports: &[Import]) -> Ratio {
         _ => String::new(),
     };
     let value = first.map(|(_, value)| value);
-    Ratio { unit: " s", remark, ..judged("import of 1e7 codes", value, true, (90.0, 45.0)) }
+    Ratio {
+        unit: " s",
+        remark,
+        ..judged(("import of 1e7 codes", "import of ten million codes"), value, true, (90.0, 45.0))
+    }
 }
 
 /// The ratio of the medians, with the smallest and largest of any round.
@@ -201,7 +239,12 @@ fn ratio(ours: &[f64], yardstick: &[f64]) -> Option<Spread> {
     Some(Spread { median, min: spread.min.min(median), max: spread.max.max(median) })
 }
 
-fn judged(what: &str, value: Option<Spread>, lower_is_better: bool, (must, stretch): (f64, f64)) -> Ratio {
+fn judged(
+    (what, label): (&str, &'static str),
+    value: Option<Spread>,
+    lower_is_better: bool,
+    (must, stretch): (f64, f64),
+) -> Ratio {
     let reaches = |goal: f64| {
         value.is_some_and(|value| if lower_is_better { value.median <= goal } else { value.median >= goal })
     };
@@ -212,7 +255,7 @@ fn judged(what: &str, value: Option<Spread>, lower_is_better: bool, (must, stret
         Some(_) => Verdict::Missed,
     };
     let (what, remark) = (what.to_owned(), String::new());
-    Ratio { what, value, against_best: None, unit: "", lower_is_better, must, stretch, verdict, remark }
+    Ratio { what, label, value, against_best: None, unit: "", lower_is_better, must, stretch, verdict, remark }
 }
 
 #[cfg(test)]
@@ -231,12 +274,12 @@ mod tests {
     fn more_is_better_for_rates_and_less_for_times_and_costs() {
         let spread = |median| Some(Spread { median, min: median, max: median });
         for (value, verdict) in [(1.9, Verdict::Missed), (2.0, Verdict::Must), (4.0, Verdict::Stretch)] {
-            assert_eq!(judged("x", spread(value), false, (2.0, 4.0)).verdict, verdict, "{value}");
+            assert_eq!(judged(("x", "x"), spread(value), false, (2.0, 4.0)).verdict, verdict, "{value}");
         }
         for (value, verdict) in [(1.3, Verdict::Missed), (1.2, Verdict::Must), (1.0, Verdict::Stretch)] {
-            assert_eq!(judged("x", spread(value), true, (1.2, 1.05)).verdict, verdict, "{value}");
+            assert_eq!(judged(("x", "x"), spread(value), true, (1.2, 1.05)).verdict, verdict, "{value}");
         }
-        assert_eq!(judged("x", None, true, (1.2, 1.05)).verdict, Verdict::NotMeasured);
+        assert_eq!(judged(("x", "x"), None, true, (1.2, 1.05)).verdict, Verdict::NotMeasured);
     }
 
     #[test]

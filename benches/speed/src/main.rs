@@ -6,6 +6,7 @@
 
 mod batch;
 mod chart;
+mod claims;
 mod database;
 mod figures;
 mod goals;
@@ -140,7 +141,7 @@ async fn run_rounds(site: &Site, args: &Args) -> anyhow::Result<report::Report> 
     let sizes = Sizes::chosen(args.quick, args.full);
     let rounds = args.rounds.unwrap_or(if args.quick { 1 } else { 3 });
     let seconds = args.seconds.unwrap_or(if args.quick { 1 } else { 5 });
-    let mut bench = Bench::prepare(site, sizes, seconds).await?;
+    let mut bench = Bench::prepare(site, sizes, seconds, rounds).await?;
     let wanted = |name: &str| args.only.as_deref().is_none_or(|part| name.contains(part));
     bench.sweep(&wanted).await?;
     let all = scenarios::all(&bench, args.quick).into_iter().filter(|scenario| wanted(&scenario.name));

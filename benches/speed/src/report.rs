@@ -19,16 +19,16 @@ use crate::sweep::Best;
 /// Everything that a run came to.
 #[derive(Debug, Serialize)]
 pub struct Report {
-    version: String,
-    measured_at: String,
+    pub version: String,
+    pub measured_at: String,
     /// A smoke test: nothing of it is worth quoting.
-    quick: bool,
-    rounds: u32,
-    seconds: u64,
-    machine: Machine,
+    pub quick: bool,
+    pub rounds: u32,
+    pub seconds: u64,
+    pub machine: Machine,
     settings: Vec<Setting>,
     best_settings: Best,
-    ratios: Vec<Ratio>,
+    pub ratios: Vec<Ratio>,
     imports: Vec<Import>,
     server_kb_max: Option<u64>,
     scenarios: Vec<ScenarioFigures>,
@@ -86,9 +86,9 @@ impl Report {
         Ok(())
     }
 
-    /// The lines of the table.
-    pub fn ratios(&self) -> &[Ratio] {
-        &self.ratios
+    /// A setting of the database, or nothing.
+    pub fn setting(&self, name: &str) -> &str {
+        self.settings.iter().find(|setting| setting.name == name).map_or("", |setting| setting.value.as_str())
     }
 
     fn figures_table(&self) -> Table {

@@ -4,6 +4,7 @@
 use anyhow::{Context, bail};
 
 use crate::batch;
+use crate::claims::SMALL_BANKS;
 use crate::database::{Database, Rows};
 use crate::figures::Figures;
 use crate::machine;
@@ -14,13 +15,6 @@ use crate::site::Site;
 use crate::stock::Stock;
 use crate::sweep::Best;
 use crate::wrk::{Counted, Load, Traffic, Wrk};
-
-/// Small banks that one run uses, one after the other.
-const SMALL_BANKS: usize = 6;
-/// Claims a second that a run may come to, for which banks must have room.
-const CLAIMS_PER_S_MAX: i64 = 30_000;
-/// Parts of the run while a snapshot is held.
-const SNAPSHOT_PARTS: usize = 4;
 
 /// Whose answers are measured.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -76,10 +70,12 @@ pub struct Bench<'a> {
     pub seconds: u64,
     pub best: Best,
     pub stock: Stock,
+    pub wrk: Wrk,
     pgbench: Pgbench,
-    wrk: Wrk,
     pub authorization: String,
     pub batches: u64,
+    /// The highest rate of claims so far.
+    pub claims_per_s: f64,
 }
 
 /// All scenarios, in the order of the first round.
@@ -139,7 +135,7 @@ pub fn all(bench: &Bench<'_>, quick: bool) -> Vec<Scenario> {
 
 impl<'a> Bench<'a> {
     /// Fills the database.
-    pub async fn prepare(site: &'a Site, sizes: Sizes, seconds: u64) -> anyhow::Result<Self> {
+    pub async fn prepare(site: &'a Site, sizes: Sizes, seconds: u64, rounds: u32) -> anyhow::Result<Self> {
         eprintln!("loading codes");
         let authorization = seed::make_account(site).await?;
         let mut stock = Stock::default();
@@ -161,20 +157,21 @@ impl<'a> Bench<'a> {
         let pgbench = Pgbench::find(&database, &scripts, held_from, sizes.held).await?;
         let wrk = Wrk::new(&scripts, &codes, authorization.clone()).await?;
         let best = Best::default();
-        let mut bench = Self { site, database, sizes, seconds, best, stock, pgbench, wrk, authorization, batches: 0 };
-        bench.make_history().await?;
+        let mut bench = Self {
+            site,
+            database,
+            sizes,
+            seconds,
+            best,
+            stock,
+            pgbench,
+            wrk,
+            authorization,
+            batches: 0,
+            claims_per_s: 0.0,
+        };
+        bench.make_history(rounds).await?;
         Ok(bench)
-    }
-
-    /// Some orders and claims of yesterday, and statistics about them. A database that was empty a minute ago has plans
-    /// for empty tables.
-    async fn make_history(&mut self) -> anyhow::Result<()> {
-        let threads = self.best.threads_ours;
-        let seconds = 2.min(self.seconds);
-        self.http(Target::Goodword, Traffic::Purchases, 16, threads, seconds).await?;
-        self.claims(self.sizes.large, 1, true, seconds).await?;
-        sqlx::raw_sql("vacuum (analyze)").execute(&self.database.pool).await?;
-        Ok(())
     }
 
     /// The codes that advocates hold, by number: the first and the last.
@@ -226,7 +223,7 @@ impl<'a> Bench<'a> {
         seconds: u64,
     ) -> anyhow::Result<Figures> {
         let banks = if traffic == Traffic::Mixed {
-            let claims = seconds.cast_signed() * CLAIMS_PER_S_MAX / 10;
+            let claims = self.claims_expected(seconds) / 10;
             self.stock.with_room(self.site, self.sizes.large, 1, claims).await?.iter().map(|bank| bank.id).collect()
         } else {
             Vec::new()
@@ -260,53 +257,8 @@ impl<'a> Bench<'a> {
         Ok(counted.figures())
     }
 
-    async fn claims(&mut self, size: i64, count: usize, in_turn: bool, seconds: u64) -> anyhow::Result<Figures> {
-        let claims = seconds.cast_signed() * CLAIMS_PER_S_MAX / i64::try_from(if in_turn { 1 } else { count })?;
-        let banks = self.stock.with_room(self.site, size, count, claims).await?;
-        let room = banks.iter().map(crate::stock::Bank::room).min().unwrap_or_default().cast_unsigned();
-        let ids: Vec<i64> = banks.iter().map(|bank| bank.id).collect();
-        self.database.settle().await?;
-        let before = self.database.newest(Rows::ReferralCodes).await?;
-        let load = Load {
-            connections: 64,
-            threads: self.best.threads_ours,
-            seconds,
-            banks: &ids,
-            per_bank: if in_turn { room } else { 0 },
-            claims_max: room * u64::try_from(count)?,
-            ..Load::new(Traffic::Claims, self.site.address())
-        };
-        let counted = self.wrk.run(&load).await;
-        let counted = self.explained(counted)?;
-        let (stored, with_coupon) = self.database.count_after(Rows::ReferralCodes, before).await?;
-        check_stored(stored, counted.requests, 64)?;
-        if with_coupon != stored {
-            bail!("of {stored} referral codes only {with_coupon} hold a coupon");
-        }
-        let each = stored.cast_signed() / i64::try_from(count)? + 1;
-        for id in ids {
-            self.stock.note(id, each);
-        }
-        Ok(counted.figures())
-    }
-
-    async fn snapshot(&mut self) -> anyhow::Result<Figures> {
-        let part_seconds = (self.seconds * 3).div_ceil(5);
-        let all = self.seconds.cast_signed() * CLAIMS_PER_S_MAX * i64::try_from(SNAPSHOT_PARTS)?;
-        self.stock.with_room(self.site, self.sizes.large, 1, all).await?;
-        let snapshot = self.database.hold_snapshot().await?;
-        let mut parts = Vec::new();
-        for _ in 0..SNAPSHOT_PARTS {
-            parts.push(self.claims(self.sizes.large, 1, true, part_seconds).await?.rate);
-        }
-        snapshot.release().await?;
-        #[expect(clippy::cast_precision_loss, reason = "a handful")]
-        let rate = parts.iter().sum::<f64>() / parts.len() as f64;
-        Ok(Figures { rate, parts, ..Figures::default() })
-    }
-
     /// A failed run with the server's last words.
-    fn explained(&self, counted: anyhow::Result<Counted>) -> anyhow::Result<Counted> {
+    pub fn explained(&self, counted: anyhow::Result<Counted>) -> anyhow::Result<Counted> {
         counted.with_context(|| {
             let log = self.site.log();
             let last: Vec<&str> = log.lines().rev().take(3).collect();
@@ -316,7 +268,7 @@ impl<'a> Bench<'a> {
 }
 
 /// What was answered must be what was stored, but for the requests on their way when the run ended.
-fn check_stored(stored: u64, answered: u64, on_their_way: usize) -> anyhow::Result<()> {
+pub fn check_stored(stored: u64, answered: u64, on_their_way: usize) -> anyhow::Result<()> {
     let most = answered + u64::try_from(on_their_way)?;
     if (answered..=most).contains(&stored) {
         return Ok(());

@@ -167,6 +167,7 @@ mod tests {
     #[test]
     fn codes_are_those_that_pgbench_computes() {
         // pgbench: \set code hash_fnv1a(1, 0) & 4503599627370495
-        assert_eq!(code(1), "GW2558180103953068");
+        assert_eq!(code(1), "GW3713227350011812");
+        assert_eq!(code(200_000), "GW862273979106989");
     }
 }

@@ -28,7 +28,7 @@ pub struct Bank {
 impl Bank {
     /// Codes that can be claimed. A tenth stays behind: requests that are on their way when a run ends take some too.
     pub fn room(&self) -> i64 {
-        self.size * 9 / 10 - self.used
+        (self.size * 9 / 10 - self.used).max(0)
     }
 }
 
@@ -63,7 +63,18 @@ impl Stock {
         Ok(bank.id)
     }
 
-    /// `count` banks of one size, each with room for so many claims, or new.
+    /// Loads banks of one size until they have room for so many claims together, and there are so many of them.
+    pub async fn fill_up(&mut self, site: &Site, size: i64, count: usize, claims: i64) -> anyhow::Result<()> {
+        let of_size = |bank: &&Bank| bank.size == size;
+        while self.banks.iter().filter(of_size).count() < count
+            || self.banks.iter().filter(of_size).map(Bank::room).sum::<i64>() < claims
+        {
+            self.load(site, size).await?;
+        }
+        Ok(())
+    }
+
+    /// `count` banks of one size, each with room for so many claims, or fresh.
     pub async fn with_room(&mut self, site: &Site, size: i64, count: usize, claims: i64) -> anyhow::Result<Vec<Bank>> {
         let fits = |bank: &&Bank| bank.size == size && (bank.used == 0 || bank.room() >= claims);
         let mut found: Vec<Bank> = self.banks.iter().filter(fits).take(count).copied().collect();

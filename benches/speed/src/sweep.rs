@@ -9,7 +9,8 @@ use crate::scenarios::{Bench, Target};
 use crate::wrk::Traffic;
 
 const CLIENTS: [usize; 5] = [4, 8, 16, 32, 64];
-const POOLS: [u32; 4] = [4, 8, 16, 32];
+/// The private PostgreSQL takes a hundred connections, of which the server has some.
+const POOLS: [u32; 4] = [8, 16, 32, 64];
 /// Seconds that one setting is tried.
 const TRY_SECONDS: u64 = 2;
 
