@@ -42,18 +42,32 @@ pub fn draw(report: &Report) -> String {
         <rect class=\"ground\" x=\"0.5\" y=\"0.5\" width=\"{}\" height=\"{}\" rx=\"8\"/>\n\
         <text class=\"text title\" x=\"20\" y=\"32\">Speed against yardsticks on the same machine, in one run</text>\n\
         <text class=\"faint\" x=\"20\" y=\"54\">A bar is as long as what was reached is of what must be. Longer is better \
-        everywhere; the black mark is what we stretch for.</text>\n\
+        everywhere; the upright mark is what we stretch for.</text>\n\
         <text class=\"faint small\" x=\"{must_x}\" y=\"82\" text-anchor=\"middle\">must</text>\n\
-        {}<line class=\"line\" x1=\"{must_x}\" x2=\"{must_x}\" y1=\"88\" y2=\"{}\" stroke-width=\"2\"/>\n\
+        {}{}<line class=\"line\" x1=\"{must_x}\" x2=\"{must_x}\" y1=\"88\" y2=\"{}\" stroke-width=\"2\"/>\n\
         <text class=\"faint small\" x=\"20\" y=\"{}\">{}</text>\n</svg>\n",
         escaped(&summary.join(" ")),
         WIDTH - 1.0,
         height - 1.0,
+        legend(),
         rows.concat(),
         bottom - 6.0,
         bottom + 22.0,
         escaped(&footer(report)),
     )
+}
+
+/// What the colours mean.
+fn legend() -> String {
+    let kinds = [("stretch", "stretch reached"), ("must", "must reached"), ("missed", "missed")];
+    let entries = kinds.iter().zip([560.0, 690.0, 804.0]).map(|((class, means), x)| {
+        format!(
+            "<rect class=\"{class}\" x=\"{x}\" y=\"22\" width=\"11\" height=\"11\" rx=\"2\"/>\
+            <text class=\"faint\" x=\"{}\" y=\"32\">{means}</text>\n",
+            x + 17.0
+        )
+    });
+    entries.collect()
 }
 
 fn row(index: usize, ratio: &Ratio) -> String {
@@ -70,6 +84,12 @@ fn row(index: usize, ratio: &Ratio) -> String {
             row,
             "<rect class=\"{class}\" x=\"{BARS_X}\" y=\"{bar_y}\" width=\"{length:.1}\" height=\"{BAR_HEIGHT}\" rx=\"2\"/>"
         );
+        if length >= MUST_LENGTH * MUSTS_MAX {
+            // An open end: the bar would be longer.
+            let (x, half) = (BARS_X + length, BAR_HEIGHT / 2.0);
+            let points = format!("{x:.1},{bar_y} {:.1},{} {x:.1},{}", x + 8.0, bar_y + half, bar_y + BAR_HEIGHT);
+            let _ = writeln!(row, "<polygon class=\"{class}\" points=\"{points}\"/>");
+        }
     }
     let mark = BARS_X + length(ratio, ratio.stretch);
     let _ = writeln!(
@@ -81,7 +101,7 @@ fn row(index: usize, ratio: &Ratio) -> String {
     let value = ratio.value.map_or_else(|| "not measured".to_owned(), |value| number(value.median, ratio.unit));
     let sign = if ratio.lower_is_better { "≤ " } else { "≥ " };
     let goals = format!("must {sign}{}, stretch {}", ratio.must, ratio.stretch);
-    let right = BARS_X + MUST_LENGTH * MUSTS_MAX + 14.0;
+    let right = BARS_X + MUST_LENGTH * MUSTS_MAX + 18.0;
     let _ = writeln!(row, "<text class=\"text\" x=\"{right:.0}\" y=\"{}\">{value}</text>", text_y - 6.0);
     let _ = writeln!(row, "<text class=\"faint small\" x=\"{right:.0}\" y=\"{}\">{goals}</text>\n</g>", text_y + 8.0);
     row
@@ -125,7 +145,7 @@ fn footer(report: &Report) -> String {
     let machine = &report.machine;
     let kind = if report.quick { "Smoke test, nothing to quote. " } else { "" };
     format!(
-        "{kind}{} on {} cores of {}, PostgreSQL {}, {} rounds of {} s, {}. Raw figures: cargo speed --json.",
+        "{kind}{} on {} cores of {}, PostgreSQL {}; medians of {} rounds of {} s, {}",
         report.version,
         machine.cores,
         machine.processor,

@@ -22,6 +22,7 @@ pub struct Database {
     socket_dir: String,
     port: String,
     password: String,
+    started: String,
 }
 
 /// A setting that durability hangs on, or speed.
@@ -77,7 +78,8 @@ impl Database {
             .password(&password)
             .database("goodword");
         let pool = PgPoolOptions::new().max_connections(3).connect_with(options).await?;
-        let database = Self { pool, socket_dir, port, password };
+        let started = start_time(&pool).await?;
+        let database = Self { pool, socket_dir, port, password, started };
         for Setting { name, value } in database.settings().await? {
             if matches!(name.as_str(), "fsync" | "full_page_writes" | "synchronous_commit") && value != "on" {
                 bail!("{name} is {value}: the figures would be of a database that loses orders");
@@ -128,6 +130,13 @@ impl Database {
         .await?)
     }
 
+    /// Fails when PostgreSQL is not the one that was opened: the server brings a dead one back, and may lose nothing by
+    /// it, but the figures would be of a crash.
+    pub async fn check_alive(&self) -> anyhow::Result<()> {
+        let alive = start_time(&self.pool).await.context("PostgreSQL was lost")?;
+        if alive == self.started { Ok(()) } else { bail!("PostgreSQL died and was started again during the run") }
+    }
+
     /// Waits for requests whose clients are gone, and brings to the disk what the last run left in memory, so that the
     /// next does not pay for it.
     pub async fn settle(&self) -> anyhow::Result<()> {
@@ -172,6 +181,10 @@ impl Database {
             .await?;
         Ok(Snapshot(conn))
     }
+}
+
+async fn start_time(pool: &PgPool) -> sqlx::Result<String> {
+    sqlx::query_scalar("select pg_postmaster_start_time()::text").fetch_one(pool).await
 }
 
 impl Snapshot {

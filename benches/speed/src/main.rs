@@ -50,9 +50,9 @@ struct Args {
     /// Seconds that one measurement takes [default: 5, with --quick 1]
     #[arg(long, value_parser = clap::value_parser!(u64).range(1..=600))]
     seconds: Option<u64>,
-    /// Measure only what has this in its name.
-    #[arg(long)]
-    only: Option<String>,
+    /// Measure only what has one of these in its name, such as purchases-64,p1
+    #[arg(long, value_delimiter = ',', value_name = "NAMES")]
+    only: Vec<String>,
     /// Write the raw figures to this file.
     #[arg(long)]
     json: Option<PathBuf>,
@@ -142,12 +142,12 @@ async fn run_rounds(site: &Site, args: &Args) -> anyhow::Result<report::Report> 
     let rounds = args.rounds.unwrap_or(if args.quick { 1 } else { 3 });
     let seconds = args.seconds.unwrap_or(if args.quick { 1 } else { 5 });
     let mut bench = Bench::prepare(site, sizes, seconds, rounds).await?;
-    let wanted = |name: &str| args.only.as_deref().is_none_or(|part| name.contains(part));
+    let wanted = |name: &str| args.only.is_empty() || args.only.iter().any(|part| name.contains(part.as_str()));
     bench.sweep(&wanted).await?;
     let all = scenarios::all(&bench, args.quick).into_iter().filter(|scenario| wanted(&scenario.name));
     let mut all: Vec<_> = all.collect();
     if all.is_empty() {
-        bail!("nothing that is measured has {:?} in its name", args.only.as_deref().unwrap_or_default());
+        bail!("nothing that is measured has {} in its name", args.only.join(" or "));
     }
     let mut results = Results::default();
     for round in 1..=rounds {

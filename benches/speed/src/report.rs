@@ -150,7 +150,7 @@ impl Report {
         let imports: Vec<String> = self
             .imports
             .iter()
-            .filter(|import| import.codes >= 1_000_000)
+            .take(2)
             .map(|import| format!("{} onto {} in {:.1} s", import.codes, import.onto, import.seconds))
             .collect();
         format!(

@@ -1,7 +1,7 @@
 //! What is measured, and how one measurement is made: a checkpoint, the run, and a look into the database whether what
 //! was answered is what was stored.
 
-use anyhow::{Context, bail};
+use anyhow::{anyhow, bail};
 
 use crate::batch;
 use crate::claims::SMALL_BANKS;
@@ -190,6 +190,7 @@ impl<'a> Bench<'a> {
             Work::Snapshot => self.snapshot().await?,
             Work::Batch { streams } => batch::run(self, *streams).await?,
         };
+        self.database.check_alive().await?;
         figures.server_kb = self.site.server_pid().and_then(machine::memory_kb).map(|(now, _)| now);
         Ok(figures)
     }
@@ -257,12 +258,13 @@ impl<'a> Bench<'a> {
         Ok(counted.figures())
     }
 
-    /// A failed run with the server's last words.
+    /// A failed run, with what the server says about it.
     pub fn explained(&self, counted: anyhow::Result<Counted>) -> anyhow::Result<Counted> {
-        counted.with_context(|| {
+        counted.map_err(|error| {
             let log = self.site.log();
-            let last: Vec<&str> = log.lines().rev().take(3).collect();
-            format!("the server's log ends with: {}", last.into_iter().rev().collect::<Vec<_>>().join(" | "))
+            let refused = log.lines().rev().find(|line| line.contains("request refused"));
+            let last = refused.or_else(|| log.lines().next_back()).unwrap_or_default();
+            anyhow!("{error:#}; the server's log says: {last}")
         })
     }
 }

@@ -45,7 +45,7 @@ impl Sizes {
             return Self { large: 50_000, small: 5_000, huge: None, held: 10_000, eighth: 10_000, batch: 20_000 };
         }
         let huge = full.then_some(10_000_000);
-        Self { large: 1_000_000, small: 10_000, huge, held: 200_000, eighth: 200_000, batch: 200_000 }
+        Self { large: 1_000_000, small: 10_000, huge, held: 200_000, eighth: 100_000, batch: 200_000 }
     }
 }
 

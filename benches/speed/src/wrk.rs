@@ -121,12 +121,8 @@ impl Wrk {
         let counted = said.lines().find_map(|line| line.strip_prefix("FIGURES "));
         let counted: Counted = serde_json::from_str(counted.with_context(|| format!("wrk said {said:?}"))?)?;
         if counted.refused > 0 || counted.broken > 0 || counted.requests == 0 {
-            bail!(
-                "of {} answers {} were refusals, and {} never came",
-                counted.requests,
-                counted.refused,
-                counted.broken
-            );
+            let Counted { requests, refused, broken, .. } = counted;
+            bail!("of {requests} answers {refused} were refusals, and {broken} never came");
         }
         Ok(counted)
     }
