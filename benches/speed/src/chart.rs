@@ -60,7 +60,7 @@ pub fn draw(report: &Report) -> String {
 /// What the colours mean.
 fn legend() -> String {
     let kinds = [("stretch", "stretch reached"), ("must", "must reached"), ("missed", "missed")];
-    let entries = kinds.iter().zip([560.0, 690.0, 804.0]).map(|((class, means), x)| {
+    let entries = kinds.iter().zip([586.0, 716.0, 830.0]).map(|((class, means), x)| {
         format!(
             "<rect class=\"{class}\" x=\"{x}\" y=\"22\" width=\"11\" height=\"11\" rx=\"2\"/>\
             <text class=\"faint\" x=\"{}\" y=\"32\">{means}</text>\n",

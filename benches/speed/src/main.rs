@@ -24,6 +24,7 @@ mod yardsticks;
 
 use std::path::PathBuf;
 use std::process::ExitCode;
+use std::time::Duration;
 
 use anyhow::{Context, bail};
 use clap::{Parser, Subcommand};
@@ -130,10 +131,18 @@ async fn measure(args: Args) -> anyhow::Result<()> {
 
 async fn start_and_measure(site: &mut Site, args: &Args) -> anyhow::Result<report::Report> {
     site.start().await?;
-    tokio::select! {
+    let measured = tokio::select! {
         biased;
-        lost = site.server_lost() => Err(lost),
+        lost = site.server_lost() => return Err(lost),
         measured = run_rounds(site, args) => measured,
+    };
+    match measured {
+        // A yardstick may be the first to notice that the server is going away.
+        Err(error) => match tokio::time::timeout(Duration::from_secs(2), site.server_lost()).await {
+            Ok(lost) => Err(lost.context(format!("{error:#}"))),
+            Err(_still_there) => Err(error),
+        },
+        measured => measured,
     }
 }
 

@@ -27,7 +27,7 @@ pub async fn output(command: &mut Command) -> anyhow::Result<String> {
     let output = command.output().await.with_context(|| format!("{name} could not be run; is it installed?"))?;
     if !output.status.success() {
         let said = String::from_utf8_lossy(&output.stderr);
-        bail!("{name} ended with {}: {}", output.status, last_of(said.trim(), 1_500));
+        bail!("{name} ended with {}: {}", output.status, said.trim().chars().take(1_000).collect::<String>());
     }
     Ok(String::from_utf8_lossy(&output.stdout).into_owned())
 }
