@@ -64,7 +64,7 @@ async fn import(database: &Database, wanted: &ImportArgs) -> Result<(), Failure>
         now: Clock::System.now(),
     };
     let progress = Progress::start(bytes);
-    let loaded = import::load(&database.pool, load, progress.watch(input)).await;
+    let loaded = import::load_watched(&database.pool, load, progress.watch(input), progress.stages()).await;
     progress.finish();
     let (report, nothing_was_loaded) = match loaded {
         Ok(report) => (report, false),

@@ -3,7 +3,7 @@
 use std::collections::HashSet;
 
 /// How many codes of a load are looked at.
-pub const SAMPLE_MAX: i64 = 1_000;
+pub const SAMPLE_MAX: usize = 1_000;
 /// Fewer codes than this are chosen by name, not generated.
 const SAMPLE_MIN: usize = 50;
 /// Generated codes should have 40 bits: a million of them are then found by one guess in a million. A small sample shows

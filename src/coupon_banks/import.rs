@@ -2,22 +2,30 @@
 //! reported by line.
 //!
 //! A slow sender must hold neither a connection nor a transaction, so rows are spooled to a temporary file while they
-//! arrive. Duplicates are found in a staging table, and what remains becomes a segment.
+//! arrive. They come out of it batch by batch in a random order, codes that stand twice side by side; each batch is
+//! looked up and what remains is copied into the table. The segment's own row comes last.
+
+mod spool;
+mod statements;
+mod tally;
 
 use std::collections::BTreeMap;
-use std::fs::File;
-use std::io::{self, BufWriter, Read, Seek};
+use std::io::{self, Read};
+use std::ops::Range;
+use std::sync::Arc;
 
 use sqlx::{PgConnection, PgPool};
 use time::OffsetDateTime;
+use tokio::task::JoinHandle;
 
-use super::upload::{self, FileFault, Format, ReadError, Refused, Row, SinkClosed, Summary};
-use super::{Counts, CouponBank, guessable, staging, store};
+use spool::{Batch, Spool};
+use statements::CouponCopy;
+use tally::Tally;
+
+use super::upload::{self, FileFault, Format, ReadError, RefusalReason, SinkClosed, Summary};
+use super::{Counts, CouponBank, guessable, store};
 use crate::db::{self, Fault};
 use crate::types::ids::{AccountId, CouponBankId};
-
-/// Refused rows that a report lists; the others are only counted.
-const REFUSALS_LISTED_MAX: i64 = 1_000;
 
 /// A file that is to be loaded.
 #[derive(Clone, Copy, Debug)]
@@ -47,7 +55,7 @@ pub struct Report {
 }
 
 /// A row that was not loaded, and why.
-#[derive(Clone, Debug, serde::Serialize, sqlx::FromRow)]
+#[derive(Clone, Debug, serde::Serialize)]
 pub struct RefusedRow {
     pub line: i64,
     pub code: Option<String>,
@@ -82,105 +90,255 @@ impl From<sqlx::Error> for LoadError {
     }
 }
 
+/// What a load is doing, once the file is read. Rows are counted by batches.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Stage {
+    /// Another load of the account goes first.
+    Waiting,
+    /// A strict load looks all rows up before it stores one.
+    Checking {
+        rows: u64,
+        of: u64,
+    },
+    Storing {
+        rows: u64,
+        of: u64,
+    },
+    Committing,
+}
+
+/// Is told what a load is doing.
+pub type Watch = Arc<dyn Fn(Stage) + Send + Sync>;
+
 /// Loads what `input` holds into a bank. On any error nothing is loaded.
 pub async fn load<R: Read + Send + 'static>(pool: &PgPool, load: Load, input: R) -> Result<Report, LoadError> {
+    load_watched(pool, load, input, Arc::new(|_| ())).await
+}
+
+/// Like [`load`], and tells `watch` how far it is.
+pub async fn load_watched<R: Read + Send + 'static>(
+    pool: &PgPool,
+    load: Load,
+    input: R,
+    watch: Watch,
+) -> Result<Report, LoadError> {
     let bank = {
         let mut conn = pool.acquire().await?;
         store::find_all(&mut conn, &[load.account_id], &[load.bank_id]).await?.into_iter().next()
     };
     let bank = bank.ok_or(LoadError::BankNotFound)?;
     let spooling = tokio::task::spawn_blocking(move || spool(input, load.format));
-    let (spooled, summary) = spooling.await.map_err(|lost| LoadError::Spool(io::Error::other(lost)))??;
-    let report = db::transact(pool, move |conn| Box::pin(store_spooled(conn, load, bank, spooled, summary))).await?;
+    let (spool, tally, summary) = spooling.await.map_err(|lost| LoadError::Spool(io::Error::other(lost)))??;
+    let loading = Loading { load, spool: Arc::new(spool), tally, segment: None, watch };
+    let report = db::transact(pool, move |conn| Box::pin(loading.run(conn, bank, summary))).await?;
     metrics::counter!("goodword_coupons_loaded_total").increment(report.loaded.unsigned_abs());
     Ok(report)
 }
 
-/// Reads and checks the whole file, row by row, into a temporary one that has no name and goes with its handle.
-fn spool(input: impl Read, format: Format) -> Result<(File, Summary), LoadError> {
-    let file = tempfile::tempfile().map_err(LoadError::Spool)?;
-    let mut writer = csv::Writer::from_writer(BufWriter::new(file));
+/// Reads and checks the whole file, row by row, and sets the good rows aside.
+fn spool(input: impl Read, format: Format) -> Result<(Spool, Tally, Summary), LoadError> {
+    let mut spool = Spool::create().map_err(LoadError::Spool)?;
+    let mut tally = Tally::new();
     let mut broken = None;
     let read = upload::read(input, format, &mut |row| {
-        write_row(&mut writer, &row).map_err(|error| {
-            broken = Some(error);
-            SinkClosed
-        })
+        match row {
+            Ok(row) => spool.push(&row).map_err(|error| broken = Some(error)),
+            Err(refused) => {
+                tally.refuse_unread(refused);
+                Ok(())
+            }
+        }
+        .map_err(|()| SinkClosed)
     });
     let summary = read.map_err(|fault| match fault {
         ReadError::Fault(fault) => LoadError::File(fault),
         ReadError::Io(error) => LoadError::Read(error),
-        ReadError::SinkClosed(closed) => {
-            LoadError::Spool(broken.map_or_else(|| io::Error::other(closed), io::Error::other))
-        }
+        ReadError::SinkClosed(closed) => LoadError::Spool(broken.unwrap_or_else(|| io::Error::other(closed))),
     })?;
-    let buffered = writer.into_inner().map_err(|error| LoadError::Spool(error.into_error()))?;
-    let mut file = buffered.into_inner().map_err(|error| LoadError::Spool(error.into_error()))?;
-    file.rewind().map_err(LoadError::Spool)?;
-    Ok((file, summary))
+    Ok((spool, tally, summary))
 }
 
-fn write_row(writer: &mut csv::Writer<BufWriter<File>>, row: &Result<Row, Refused>) -> csv::Result<()> {
-    match row {
-        Ok(Row { line, code, pin }) => writer.write_record([
-            line.to_string().as_str(),
-            code.as_str(),
-            code.key().as_str(),
-            pin.as_ref().map_or("", |pin| pin.expose()),
-            "",
-            "",
-        ]),
-        Err(refused) => writer.write_record([
-            refused.line.to_string().as_str(),
-            refused.code.as_deref().unwrap_or_default(),
-            "",
-            "",
-            refused.reason.as_str(),
-            &refused.explain(),
-        ]),
-    }
-}
-
-async fn store_spooled(
-    conn: &mut PgConnection,
+/// A load inside its transaction.
+struct Loading {
     load: Load,
-    bank: CouponBank,
-    spooled: File,
-    summary: Summary,
-) -> Result<Report, LoadError> {
-    staging::open(conn).await?;
-    staging::fill(conn, spooled.into()).await?;
-    staging::analyze(conn).await?;
-    staging::lock_account(conn, &load).await?;
-    staging::refuse_duplicates(conn).await?;
-    staging::refuse_existing(conn, &load).await?;
-    staging::refuse_referral_codes(conn, &load).await?;
-    let mut report = report(conn, bank, summary).await?;
-    let is_refused = load.strict && report.refused > 0;
-    if is_refused {
-        report.loaded = 0;
-    } else if report.loaded > 0 {
-        let segment = staging::insert_segment(conn, &load, report.loaded).await?;
-        staging::insert_coupons(conn, &load, segment).await?;
-    }
-    let counted = store::count(conn, load.account_id, &[load.bank_id]).await?;
-    report.counts = counted.first().map(store::BankCounts::counts).unwrap_or_default();
-    if is_refused { Err(LoadError::RefusedRows(Box::new(report))) } else { Ok(report) }
+    spool: Arc<Spool>,
+    tally: Tally,
+    /// The new segment, once there is a coupon in it.
+    segment: Option<i64>,
+    watch: Watch,
 }
 
-async fn report(conn: &mut PgConnection, bank: CouponBank, summary: Summary) -> sqlx::Result<Report> {
-    let counted = staging::count(conn).await?;
-    let loaded = counted.iter().find(|(reason, _)| reason.is_none()).map_or(0, |(_, count)| *count);
-    let refused_by_reason: BTreeMap<String, i64> =
-        counted.into_iter().filter_map(|(reason, count)| Some((reason?, count))).collect();
-    Ok(Report {
-        bank,
-        counts: Counts::default(),
-        loaded,
-        refused: refused_by_reason.values().sum(),
-        refused_by_reason,
-        refusals: staging::list_refused(conn, REFUSALS_LISTED_MAX).await?,
-        summary,
-        warnings: guessable::warnings(&staging::sample(conn, guessable::SAMPLE_MAX).await?),
-    })
+/// What is done with each batch.
+#[derive(Clone, Copy, PartialEq)]
+enum Pass {
+    /// Find what must be refused.
+    Check,
+    /// Store what another pass has checked.
+    Store,
+    CheckAndStore,
+}
+
+impl Loading {
+    async fn run(mut self, conn: &mut PgConnection, bank: CouponBank, summary: Summary) -> Result<Report, LoadError> {
+        (self.watch)(Stage::Waiting);
+        statements::open(conn).await?;
+        statements::lock_account(conn, &self.load).await?;
+        if self.load.strict {
+            // Nothing may have been written when a row in the last batch is refused: it would have to be cleared away.
+            self.pass(conn, Pass::Check).await?;
+            if self.tally.refused() > 0 {
+                let report = self.report(conn, bank, summary, 0).await?;
+                return Err(LoadError::RefusedRows(Box::new(report)));
+            }
+            self.pass(conn, Pass::Store).await?;
+        } else {
+            self.pass(conn, Pass::CheckAndStore).await?;
+        }
+        let loaded = i32::try_from(self.tally.loaded).map_err(too_many)?;
+        if let Some(segment) = self.segment {
+            statements::insert_segment(conn, &self.load, segment, loaded).await?;
+        }
+        let watch = Arc::clone(&self.watch);
+        let report = self.report(conn, bank, summary, loaded.into()).await?;
+        watch(Stage::Committing);
+        Ok(report)
+    }
+
+    async fn pass(&mut self, conn: &mut PgConnection, pass: Pass) -> Result<(), LoadError> {
+        let mut next_position = 0;
+        let mut rows = 0;
+        let mut batches = self.spool.batches().into_iter();
+        let mut coming = batches.next().map(|drawers| self.fetch(drawers));
+        while let Some(fetched) = coming {
+            self.tell(pass, rows);
+            let (batch, order) = fetched.await.map_err(io::Error::other).flatten().map_err(LoadError::Spool)?;
+            // The next one is fetched and sorted while the database works on this one.
+            coming = batches.next().map(|drawers| self.fetch(drawers));
+            rows += batch.len() as u64;
+            let refused = self.judge(conn, pass, &batch, &order).await?;
+            if pass != Pass::Check {
+                next_position = self.store(conn, &batch, &order, &refused, next_position).await?;
+            }
+        }
+        self.tell(pass, rows);
+        Ok(())
+    }
+
+    fn tell(&self, pass: Pass, rows: u64) {
+        let of = self.spool.rows();
+        (self.watch)(if pass == Pass::Check { Stage::Checking { rows, of } } else { Stage::Storing { rows, of } });
+    }
+
+    /// Takes a batch out, with its order by folded code.
+    fn fetch(&self, drawers: Range<usize>) -> JoinHandle<io::Result<(Batch, Vec<usize>)>> {
+        let spool = Arc::clone(&self.spool);
+        tokio::task::spawn_blocking(move || {
+            let batch = spool.read(&drawers)?;
+            let order = batch.by_key();
+            Ok((batch, order))
+        })
+    }
+
+    /// Says of each row of a batch whether it is refused, and counts it.
+    async fn judge(
+        &mut self,
+        conn: &mut PgConnection,
+        pass: Pass,
+        batch: &Batch,
+        order: &[usize],
+    ) -> Result<Vec<bool>, LoadError> {
+        // A pass that only stores follows one that found nothing to refuse.
+        let mut refused = vec![false; batch.len()];
+        if pass == Pass::Store {
+            return Ok(refused);
+        }
+        let mut refuse = |index: usize, reason: RefusalReason, tally: &mut Tally| {
+            if !std::mem::replace(&mut refused[index], true) {
+                let row = batch.row(index);
+                tally.refuse(row.line, row.code, reason);
+            }
+        };
+        for index in (0..batch.len()).filter(|index| batch.is_repeated(*index)) {
+            refuse(index, RefusalReason::DuplicateInFile, &mut self.tally);
+        }
+        // In the order of the index, so that neighbours are found on one page.
+        let asked: Vec<usize> = order.iter().copied().filter(|index| !batch.is_repeated(*index)).collect();
+        let keys: Vec<&str> = asked.iter().map(|index| batch.row(*index).key).collect();
+        let nth = |nth: i64| usize::try_from(nth - 1).ok().and_then(|nth| asked.get(nth)).copied();
+        let (has_coupons, has_referral_codes) = statements::find_rivals(conn, &self.load).await?;
+        if has_coupons {
+            for (bank, found) in statements::find_coupons(conn, &self.load, &keys).await? {
+                let here = bank == self.load.bank_id;
+                let reason = if here { RefusalReason::ExistsInBank } else { RefusalReason::ExistsElsewhere };
+                found.into_iter().filter_map(nth).for_each(|index| refuse(index, reason, &mut self.tally));
+            }
+        }
+        if has_referral_codes {
+            let found = statements::find_referral_codes(conn, &self.load, &keys).await?;
+            let reason = RefusalReason::CollidesWithReferralCode;
+            found.into_iter().filter_map(nth).for_each(|index| refuse(index, reason, &mut self.tally));
+        }
+        for index in (0..batch.len()).filter(|index| !refused[*index]) {
+            let row = batch.row(index);
+            self.tally.accept(row.line, row.key);
+        }
+        Ok(refused)
+    }
+
+    /// Copies what is not refused: positions in the order of digests, rows in the order of `order`, which lets
+    /// neighbours in the index of codes be inserted together. Gives the next position.
+    async fn store(
+        &mut self,
+        conn: &mut PgConnection,
+        batch: &Batch,
+        order: &[usize],
+        refused: &[bool],
+        mut next_position: i32,
+    ) -> Result<i32, LoadError> {
+        let mut positions = Vec::with_capacity(refused.len());
+        for refused in refused {
+            positions.push(next_position);
+            next_position = next_position.checked_add(i32::from(!refused)).ok_or_else(|| too_many("positions"))?;
+        }
+        let mut coupons = order.iter().copied().filter(|index| !refused[*index]).peekable();
+        if coupons.peek().is_none() {
+            return Ok(next_position);
+        }
+        let segment = match self.segment {
+            Some(segment) => segment,
+            None => *self.segment.insert(statements::next_segment_id(conn).await?),
+        };
+        let mut copy = CouponCopy::begin(conn, &self.load, segment).await?;
+        for index in coupons {
+            copy.push(positions[index], batch.row(index)).await?;
+        }
+        copy.finish().await?;
+        Ok(next_position)
+    }
+
+    async fn report(
+        self,
+        conn: &mut PgConnection,
+        bank: CouponBank,
+        summary: Summary,
+        loaded: i64,
+    ) -> sqlx::Result<Report> {
+        let counted = store::count(conn, self.load.account_id, &[self.load.bank_id]).await?;
+        let (refused, refused_by_reason) = (self.tally.refused(), self.tally.refused_by_reason());
+        let (refusals, sample) = self.tally.into_firsts();
+        Ok(Report {
+            bank,
+            counts: counted.first().map(store::BankCounts::counts).unwrap_or_default(),
+            loaded,
+            refused,
+            refused_by_reason,
+            refusals,
+            summary,
+            warnings: guessable::warnings(&sample),
+        })
+    }
+}
+
+fn too_many(cause: impl std::fmt::Display) -> LoadError {
+    LoadError::Spool(io::Error::other(format!("it holds more coupons than one load can take ({cause})")))
 }

@@ -11,7 +11,6 @@ mod guessable;
 pub mod http;
 pub mod import;
 pub mod retire;
-mod staging;
 pub mod store;
 pub mod upload;
 

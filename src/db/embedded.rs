@@ -13,6 +13,7 @@ mod files;
 mod initdb;
 mod server;
 mod site;
+mod sizes;
 mod supervisor;
 mod user;
 

@@ -33,9 +33,13 @@ pub fn with_session_limits(options: PgConnectOptions) -> PgConnectOptions {
         ("tcp_keepalives_count", "3"),
         ("timezone", "UTC"),
         // Statements over arrays are planned once: planning them anew costs more than running them. Every look-up
-        // goes by an index, also by a plan that was made while the tables were small.
+        // goes row by row by an index, also by a plan that was made while the tables were small, or by guesses: a merge
+        // with all referral codes of a bank once took the place of a look at its next ten positions.
         ("plan_cache_mode", "force_generic_plan"),
         ("enable_seqscan", "off"),
+        ("enable_hashjoin", "off"),
+        ("enable_mergejoin", "off"),
+        ("max_parallel_workers_per_gather", "0"),
     ])
 }
 

@@ -20,6 +20,11 @@ async fn every_law_of_conservation_sees_the_bug_that_breaks_it() {
             "a bank whose coupons",
         ),
         ("delete from coupons where code = 'A3'", "a segment whose positions"),
+        (
+            "insert into coupons (account_id, segment_id, position, code, code_key)
+            select account_id, segment_id + 1000, 0, 'A4', 'a4' from referral_codes",
+            "a coupon of no segment",
+        ),
         ("update coupon_segments set next_position = size", "a free coupon behind"),
         (
             "alter table referral_codes drop constraint referral_codes_position_fkey;

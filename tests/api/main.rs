@@ -12,6 +12,7 @@ mod frame;
 mod harness;
 mod input_rules;
 mod key_cache;
+mod lanes;
 mod laws;
 mod links;
 mod order_rules;

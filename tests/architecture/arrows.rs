@@ -9,14 +9,15 @@ use syn::{ItemMod, ItemUse, Macro, UseTree};
 use crate::sources::Source;
 
 /// Each module and what it may import. Sideways arrows between features stand last in their line.
-const TABLE: [(&str, &[&str]); 19] = [
+const TABLE: [(&str, &[&str]); 21] = [
     // floor 0
     ("types", &[]),
     // floor 1
     ("config", &["types"]),
     ("telemetry", &["types"]),
     ("db", &["types"]),
-    ("web", &["types", "config", "db"]),
+    ("lane", &["types"]),
+    ("web", &["types", "config", "db", "lane"]),
     // floor 3
     ("accounts", &["types", "config", "telemetry", "db", "web"]),
     ("campaigns", &["types", "config", "telemetry", "db", "web", "accounts"]),
@@ -27,7 +28,7 @@ const TABLE: [(&str, &[&str]); 19] = [
     ("attribution", &["types"]),
     (
         "referral_codes",
-        &["types", "config", "telemetry", "db", "web", "accounts", "campaigns", "customers", "coupon_banks"],
+        &["types", "config", "telemetry", "db", "lane", "web", "accounts", "campaigns", "customers", "coupon_banks"],
     ),
     (
         "conversions",
@@ -36,6 +37,7 @@ const TABLE: [(&str, &[&str]); 19] = [
             "config",
             "telemetry",
             "db",
+            "lane",
             "web",
             "accounts",
             "campaigns",
@@ -51,6 +53,7 @@ const TABLE: [(&str, &[&str]); 19] = [
             "config",
             "telemetry",
             "db",
+            "lane",
             "web",
             "accounts",
             "campaigns",
@@ -63,16 +66,17 @@ const TABLE: [(&str, &[&str]); 19] = [
     ),
     (
         "tracking",
-        &["types", "config", "telemetry", "db", "web", "accounts", "campaigns", "referral_codes", "purchases"],
+        &["types", "config", "telemetry", "db", "lane", "web", "accounts", "campaigns", "referral_codes", "purchases"],
     ),
     // floor 4: what they assemble
     (
-        "router",
+        "worker",
         &[
             "types",
             "config",
             "telemetry",
             "db",
+            "lane",
             "web",
             "accounts",
             "campaigns",
@@ -86,12 +90,34 @@ const TABLE: [(&str, &[&str]); 19] = [
         ],
     ),
     (
+        "router",
+        &[
+            "types",
+            "config",
+            "telemetry",
+            "db",
+            "lane",
+            "web",
+            "accounts",
+            "campaigns",
+            "customers",
+            "coupon_banks",
+            "attribution",
+            "referral_codes",
+            "conversions",
+            "purchases",
+            "tracking",
+            "worker",
+        ],
+    ),
+    (
         "serve",
         &[
             "types",
             "config",
             "telemetry",
             "db",
+            "lane",
             "web",
             "accounts",
             "campaigns",
@@ -103,6 +129,7 @@ const TABLE: [(&str, &[&str]); 19] = [
             "purchases",
             "tracking",
             "router",
+            "worker",
         ],
     ),
     (
@@ -112,6 +139,7 @@ const TABLE: [(&str, &[&str]); 19] = [
             "config",
             "telemetry",
             "db",
+            "lane",
             "web",
             "accounts",
             "campaigns",

@@ -135,7 +135,10 @@ impl<R: Read> Read for Records<'_, R> {
             self.skip_empty_lines()?;
             self.place = Place { line: self.line, stray_text: false };
         }
-        let mut bytes = self.text.fill_buf()?.read(buffer)?;
+        // To the end of the line at most: what lies behind the record would be copied in vain, over and over.
+        let chunk = self.text.fill_buf()?;
+        let mut line = chunk.iter().position(|byte| *byte == b'\n').map_or(chunk, |end| &chunk[..=end]);
+        let mut bytes = line.read(buffer)?;
         if bytes == 0 && self.field == Field::Quoted {
             return Err(FileFault::UnbalancedQuote { line: self.quote.line }.into());
         }

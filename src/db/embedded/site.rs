@@ -13,7 +13,7 @@ use super::error::{EmbeddedError, While};
 use super::files::{self, Layout, Lock};
 use super::server::{self, PidFile, Server};
 use super::user::ServerUser;
-use super::{Address, Durability, EmbeddedOptions, NAME, initdb};
+use super::{Address, Durability, EmbeddedOptions, NAME, initdb, sizes};
 
 /// How long a living server may refuse connections; time spent in crash recovery does not count.
 const READY_LIMIT: Duration = Duration::from_mins(1);
@@ -120,7 +120,6 @@ impl Site {
             ("full_page_writes", on_disk.to_owned()),
             ("synchronous_commit", on_disk.to_owned()),
             ("max_connections", "100".to_owned()),
-            ("shared_buffers", "128MB".to_owned()),
             ("timezone", "UTC".to_owned()),
             ("log_timezone", "UTC".to_owned()),
             ("logging_collector", "off".to_owned()),
@@ -129,7 +128,7 @@ impl Site {
             ("log_min_error_statement", "panic".to_owned()),
             ("log_error_verbosity", "terse".to_owned()),
         ];
-        for (name, value) in settings {
+        for (name, value) in settings.into_iter().chain(sizes::settings(self.durability)) {
             command.arg("-c").arg(format!("{name}={value}"));
         }
         command

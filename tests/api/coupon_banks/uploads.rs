@@ -1,6 +1,9 @@
 //! What is loaded of a merchant's file and what is refused, row by row.
 
+use std::future::IntoFuture;
+
 use serde_json::{Value, json};
+use sqlx::Executor;
 
 use super::{bank_with_id, borrowed, counted, counts, draw_empty, numbered};
 use crate::harness::app::TestApp;
@@ -230,5 +233,45 @@ async fn a_hundred_thousand_lines_are_loaded() {
     let drawn = app.advocate("C1").out_of(&bank).await.expect(201);
     assert!(drawn["coupon_code"].as_str().is_some_and(|code| code.starts_with("Spring-")), "{}", drawn.text);
     app.advocate("C2").code("spring-099999").await.expect(201);
+    app.finish().await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn claims_and_orders_go_on_while_a_load_is_storing_and_see_it_when_it_is_whole() {
+    let app = TestApp::start().await;
+    let bank = app.bank(&["FIRST1", "FIRST2"]).await;
+    // An outsider who holds one of the codes, undecided, stops the load half-way through its rows.
+    let mut outsider = app.pool.acquire().await.expect("a connection");
+    outsider.execute("begin; set local idle_in_transaction_session_timeout = 0").await.expect("a transaction");
+    let held = "insert into coupons (account_id, segment_id, position, code, code_key)
+        select account_id, id + 1000, 0, 'CODE-025000', 'code-025000' from coupon_segments";
+    outsider.execute(held).await.expect("a coupon");
+    let file = numbered("CODE", 50_000).join("\n");
+    let loading = tokio::spawn(app.post_text(&bank.coupons(), "text/csv", &file).into_future());
+    let is_waiting = "select count(*) from pg_locks join pg_stat_activity using (pid)
+        where datname = current_database() and not granted and starts_with(query, 'copy coupons')";
+    while app.count(is_waiting).await == 0 {
+        assert!(!loading.is_finished(), "the load should wait for the outsider");
+    }
+
+    assert_eq!(counts(&app, &bank).await, counted(0, 0, 2), "nothing is seen of a load before it is whole");
+    let first = app.advocate("C1").out_of(&bank).await.expect(201);
+    let first = first["coupon_code"].as_str().expect("a code").to_owned();
+    let named = if first == "FIRST1" { "FIRST2" } else { "FIRST1" };
+    app.advocate("C2").code(named).await.expect(201);
+    app.advocate("C3").out_of(&bank).await.refused(409, "bank_exhausted");
+    app.advocate("C3").code("CODE-000001").await.refused(404, "coupon_not_found");
+    assert_eq!(app.order("281").code(&first).await.expect(201)["attribution"]["via"], "coupon_code");
+    assert_eq!(app.order("282").code("CODE-000001").await.expect(201)["reason"], "unknown_code");
+    super::retire(&app, &bank, &[named]).await.expect(200);
+    app.bank(&[]).await;
+    assert!(!loading.is_finished());
+
+    outsider.execute("rollback").await.expect("rolled back");
+    drop(outsider);
+    let loaded = loading.await.expect("the load went on").expect(200);
+    assert_eq!((&loaded["loaded"], &loaded["refused"]), (&json!(50_000), &json!(0)));
+    assert_eq!(counts(&app, &bank).await, counted(2, 0, 50_000));
+    app.advocate("C3").out_of(&bank).await.expect(201);
     app.finish().await;
 }

@@ -6,7 +6,7 @@ use sqlx::PgPool;
 use super::client::Shop;
 
 /// Each statement lists what must not be, with words for it.
-const LAWS: [(&str, &str); 6] = [
+const LAWS: [(&str, &str); 7] = [
     (
         "a bank whose coupons are not just issued, retired or available (I13)",
         "select format('bank %s: %s in all, %s issued, %s retired, %s available', bank_id, total, issued, retired, available)
@@ -29,6 +29,11 @@ const LAWS: [(&str, &str); 6] = [
         left join coupons c on c.account_id = s.account_id and c.segment_id = s.id
         group by s.account_id, s.id, s.size
         having count(c.position) <> s.size or min(c.position) <> 0 or max(c.position) <> s.size - 1",
+    ),
+    (
+        "a coupon of no segment: it could never be handed out",
+        "select format('coupon %s', c.code) from coupons c
+        where not exists (select from coupon_segments s where s.account_id = c.account_id and s.id = c.segment_id)",
     ),
     (
         "a free coupon behind its segment's cursor: it could never be handed out, so exhausted would be a lie (I6)",

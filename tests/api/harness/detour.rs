@@ -33,10 +33,15 @@ pub struct Detour {
 
 impl Detour {
     pub async fn start(app: &TestApp) -> Self {
+        Self::with_limits(app, Limits::default()).await
+    }
+
+    /// A server with other limits.
+    pub async fn with_limits(app: &TestApp, limits: Limits) -> Self {
         let proxy = Proxy::start(&app.pool.connect_options());
         let pool = db::open_pool(proxy.options(), CONNECTIONS_MAX);
         let metrics = telemetry::metrics().expect("metrics");
-        let state = App::new(pool.clone(), app.clock.clone(), PUBLIC_URL, Limits::default(), metrics);
+        let state = App::new(pool.clone(), app.clock.clone(), PUBLIC_URL, limits, metrics);
         let listener = serve::bind(([127, 0, 0, 1], 0).into()).expect("a free port");
         let address = listener.local_addr().expect("an address");
         let patience = Duration::from_secs(10);
@@ -48,6 +53,13 @@ impl Detour {
         });
         let shop = Shop::new(address, app.credentials.clone());
         Self { shop, proxy, address, pool, handle, server }
+    }
+
+    /// Tells the server to stop as a signal does: it answers what it accepted. Returns when it has ended.
+    pub async fn end(self) {
+        self.handle.graceful_shutdown(Some(Duration::from_secs(10)));
+        self.server.await.expect("the server does not panic").expect("the server ends well");
+        self.pool.close().await;
     }
 
     pub async fn stop(self) {
@@ -68,11 +80,6 @@ impl Detour {
         let request = format!("{head}{}\r\n\r\n{body}", body.len());
         socket.write_all(request.as_bytes()).await.expect("the server reads");
         socket
-    }
-
-    /// Returns when no request that was let in is at the database any more: all its connections can be had at once.
-    pub async fn settle(&self) {
-        drop(self.hold_all_connections().await);
     }
 
     /// All connections of the server's pool: until they are given back, no request gets one.
