@@ -4,7 +4,7 @@
 mod report;
 
 use std::ops::ControlFlow;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use axum::http::StatusCode;
 use clap::Args;
@@ -36,6 +36,13 @@ pub struct FileArgs {
     pub account: AccountChoice,
     #[command(flatten)]
     pub output: OutputArgs,
+}
+
+impl FileArgs {
+    /// The file, or `-`.
+    pub fn path(&self) -> &Path {
+        &self.file
+    }
 }
 
 /// Imports the rows of a file. `verb` says what becomes of a new one: "recorded".

@@ -8,6 +8,7 @@ use axum::http::StatusCode;
 use axum::response::IntoResponse;
 use serde::Serialize;
 use time::OffsetDateTime;
+use url::Url;
 
 pub use self::batch::{BulkIssuer, issue_lines};
 use super::lane::ReferralCodeLane;
@@ -213,7 +214,7 @@ impl ReferralCodeOut {
             None => (None, None, None),
         };
         Self {
-            trackable_link: format!("{public_url}/{}/{}", account.alias.as_str(), issued.code.as_str()),
+            trackable_link: trackable_link(public_url, account, issued.code.as_str()),
             referral_code: issued.code.as_str().to_owned(),
             kind: "personal_url",
             campaign: CampaignName { id: issued.campaign_id, name: issued.campaign_name },
@@ -225,4 +226,18 @@ impl ReferralCodeOut {
             created_at: issued.created_at,
         }
     }
+}
+
+/// The link to share. Codes that we make need no escaping; those from elsewhere may hold anything that can be seen.
+fn trackable_link(public_url: &str, account: &Account, code: &str) -> String {
+    let alias = account.alias.as_str();
+    let plain = format!("{public_url}/{alias}/{code}");
+    if code.bytes().all(|byte| byte.is_ascii_alphanumeric()) {
+        return plain;
+    }
+    let escaped = Url::parse(&format!("{public_url}/{alias}")).ok().and_then(|mut url| {
+        url.path_segments_mut().ok()?.push(code);
+        Some(url.into())
+    });
+    escaped.unwrap_or(plain)
 }

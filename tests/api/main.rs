@@ -10,6 +10,7 @@ mod database_faults;
 mod first_order;
 mod frame;
 mod harness;
+mod imports;
 mod input_rules;
 mod key_cache;
 mod lanes;

@@ -70,12 +70,10 @@ impl Report {
     pub fn refuse(&mut self, line: u64, why: &ApiError) -> Result<(), Failure> {
         let body = why.body("");
         let text = |value: &serde_json::Value| value.as_str().map(str::to_owned);
-        let refused = Refused {
-            line,
-            code: why.code().as_str(),
-            param: text(&body["error"]["param"]),
-            message: text(&body["message"]).unwrap_or_default(),
-        };
+        let details = body["error"]["details"].as_array();
+        let faults: Vec<String> = details.into_iter().flatten().filter_map(|detail| text(&detail["message"])).collect();
+        let message = if faults.is_empty() { text(&body["message"]).unwrap_or_default() } else { faults.join("; ") };
+        let refused = Refused { line, code: why.code().as_str(), param: text(&body["error"]["param"]), message };
         self.tally.rows += 1;
         self.tally.refused += 1;
         *self.tally.refused_by_code.entry(refused.code).or_default() += 1;
