@@ -123,7 +123,7 @@ impl Report {
 
 /// Where all refused rows are written.
 enum RefusedFile {
-    Csv(csv::Writer<BufWriter<File>>),
+    Csv(Box<csv::Writer<BufWriter<File>>>),
     JsonLines(BufWriter<File>),
 }
 
@@ -136,7 +136,7 @@ impl RefusedFile {
         let is_json = path.extension().is_some_and(|extension| {
             ["json", "jsonl", "ndjson"].iter().any(|json| extension.eq_ignore_ascii_case(json))
         });
-        Ok(if is_json { Self::JsonLines(file) } else { Self::Csv(csv::Writer::from_writer(file)) })
+        Ok(if is_json { Self::JsonLines(file) } else { Self::Csv(Box::new(csv::Writer::from_writer(file))) })
     }
 
     fn write(&mut self, refused: &Refused) -> Result<(), Failure> {

@@ -62,7 +62,7 @@ impl<R: Read> Rows<R> {
             return Ok(None);
         };
         // A quotation mark that is not closed takes all that follows it, down to the last line feed: nothing is left.
-        if record.iter().last().is_some_and(|cell| cell.ends_with(b"\n")) {
+        if record.iter().next_back().is_some_and(|cell| cell.ends_with(b"\n")) {
             self.ahead = self.parse()?;
             if self.ahead.is_none() {
                 // It was counted as if a line feed stood behind it.
@@ -164,7 +164,7 @@ impl Head {
         };
         let fields: Vec<(&'static str, usize)> = layout.columns.iter().filter_map(place).collect();
         let is_there = |wanted: &&str| fields.iter().any(|(field, _)| field == wanted);
-        if let Some(missing) = layout.required.iter().find(|group| !group.iter().any(|field| is_there(&field))) {
+        if let Some(missing) = layout.required.iter().find(|group| !group.iter().any(is_there)) {
             let known: Vec<&str> = layout.columns.iter().map(|(field, _)| *field).collect();
             return Err(FileFault::NoColumn(missing.join(" or "), known.join(", ")));
         }
