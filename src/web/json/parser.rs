@@ -114,8 +114,8 @@ impl<'a> Parser<'a> {
 
     fn object(&mut self) -> Result<Node, Stop> {
         self.enter()?;
-        let mut pairs = Vec::new();
-        let mut seen = HashSet::new();
+        let mut pairs: Vec<(String, Node)> = Vec::new();
+        let mut seen = Seen::default();
         if self.take(b'}') {
             self.open.pop();
             return Ok(Node::Object(pairs));
@@ -130,7 +130,7 @@ impl<'a> Parser<'a> {
                 let what = format!("an object has more than {KEYS_MAX} keys; send fewer");
                 return Err(Stop::at_path(JsonFaultCode::TooManyKeys, key_at, what));
             }
-            if !seen.insert(key.clone()) {
+            if seen.has(&key, &pairs) {
                 let what = "this key stands twice in the same object; leave one of the two out".to_owned();
                 return Err(Stop::at_path(JsonFaultCode::DuplicateKey, key_at, what).under_key(&key));
             }
@@ -206,6 +206,26 @@ impl<'a> Parser<'a> {
         }
         self.at += word.len();
         Ok(Node::Number(word.into()))
+    }
+}
+
+/// How many keys are looked through one by one. Hashing each costs more than that.
+const KEYS_LOOKED_THROUGH: usize = 16;
+
+/// The keys of an object so far.
+#[derive(Default)]
+struct Seen(HashSet<String>);
+
+impl Seen {
+    /// Whether `key` stands in `pairs`; asked of each key before its pair is added.
+    fn has(&mut self, key: &str, pairs: &[(String, Node)]) -> bool {
+        if pairs.len() <= KEYS_LOOKED_THROUGH {
+            return pairs.iter().any(|(known, _)| known == key);
+        }
+        if self.0.is_empty() {
+            self.0.extend(pairs.iter().map(|(known, _)| known.clone()));
+        }
+        !self.0.insert(key.to_owned())
     }
 }
 

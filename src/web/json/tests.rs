@@ -234,3 +234,19 @@ fn numbers_and_order_stay_as_written() {
     let wanted = [("b", number("9007199254740993")), ("a", number("-0.0")), ("__proto__", Node::List(list))];
     assert_eq!(root, Ok(object(wanted)));
 }
+
+#[test]
+fn a_key_that_stands_twice_is_found_among_few_and_among_many() {
+    for keys in 1..40 {
+        let members: Vec<String> = (0..keys).map(|n| format!("\"k{n}\":{n}")).collect();
+        assert!(parse_object(format!("{{{}}}", members.join(",")).as_bytes()).is_ok(), "{keys} keys");
+        for again in 0..keys {
+            let found = fault(format!("{{{},\"k{again}\":0,\"z\":1}}", members.join(",")));
+            assert_eq!(
+                (found.code, found.path),
+                (JsonFaultCode::DuplicateKey, Some(format!("k{again}"))),
+                "{keys} keys"
+            );
+        }
+    }
+}
