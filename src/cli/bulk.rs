@@ -8,6 +8,9 @@ use std::path::{Path, PathBuf};
 
 use axum::http::StatusCode;
 use clap::Args;
+use futures_util::StreamExt;
+use futures_util::future::BoxFuture;
+use futures_util::stream::FuturesOrdered;
 use tokio::sync::mpsc;
 
 use self::report::Report;
@@ -17,7 +20,7 @@ use super::exit::{Exit, Failure};
 use super::output::OutputArgs;
 use super::progress::Progress;
 use super::rows::{self, FileFault, Layout};
-use crate::web::batch::{ROWS_MAX, ReadLine, Store, Stored};
+use crate::web::batch::{ROWS_MAX, ReadLine, Store, Stored, is_nowhere};
 use crate::web::fields::Fields;
 
 /// Batches that may have been read and not stored.
@@ -59,11 +62,23 @@ pub async fn import<S: Store>(
     let watched = progress.watch(input);
     let (batches, mut arriving) = mpsc::channel(BATCHES_AHEAD);
     let reading = tokio::task::spawn_blocking(move || read_batches(watched, &layout, &read, &batches));
+    let mut under_way = FuturesOrdered::new();
     let mut stored_all = Ok(());
     while let Some(batch) = arriving.recv().await {
-        stored_all = store_batch(batch, store, &mut report).await;
+        under_way.push_back(begin(batch, store));
+        if under_way.len() == S::BATCHES_MAX
+            && let Some(outcomes) = under_way.next().await
+        {
+            stored_all = note(outcomes, &mut report);
+        }
         if stored_all.is_err() {
             break;
+        }
+    }
+    while let Some(outcomes) = under_way.next().await {
+        // After a failure nothing is worth a word any more.
+        if stored_all.is_ok() {
+            stored_all = note(outcomes, &mut report);
         }
     }
     drop(arriving);
@@ -107,12 +122,12 @@ fn read_batches<R>(
     outcome
 }
 
-async fn store_batch<S: Store>(
-    batch: Vec<ReadLine<S::Row>>,
-    store: &mut S,
-    report: &mut Report,
-) -> Result<(), Failure> {
-    let (mut rows, mut lines, mut refused) =
+/// What became of a line: whether it is new, or why it was refused.
+type Outcomes<B> = Vec<(u64, Stored<B>)>;
+
+/// Has a batch stored.
+fn begin<S: Store>(batch: Vec<ReadLine<S::Row>>, store: &mut S) -> BoxFuture<'static, Outcomes<S::Body>> {
+    let (mut rows, mut lines, mut outcomes) =
         (Vec::with_capacity(batch.len()), Vec::with_capacity(batch.len()), Vec::new());
     for ReadLine { line, row } in batch {
         match row {
@@ -120,31 +135,31 @@ async fn store_batch<S: Store>(
                 rows.push(row);
                 lines.push(line);
             }
-            Err(refusal) => refused.push((line, refusal)),
+            Err(refusal) => outcomes.push((line, Err(refusal))),
         }
     }
-    let stored = if rows.is_empty() { Vec::new() } else { store.store(rows).await };
-    if !stored.is_empty() && stored.iter().all(is_lost) {
-        let line = lines.first().copied().unwrap_or_default();
-        let why = stored.iter().find_map(|one| one.as_ref().err()?.cause().map(str::to_owned)).unwrap_or_default();
-        let message = format!(
-            "the database failed at line {line}: {why}; all lines before it are imported, run the command again to go on"
-        );
-        return Err(Failure::new(Exit::Unavailable, message));
-    }
-    for (line, outcome) in lines.into_iter().zip(stored) {
-        match outcome {
-            Ok((status, _)) => report.add(status == StatusCode::CREATED),
-            Err(refusal) => refused.push((line, refusal)),
+    let storing = if rows.is_empty() { None } else { Some(store.store(rows)) };
+    Box::pin(async move {
+        if let Some(storing) = storing {
+            outcomes.extend(lines.into_iter().zip(storing.await));
         }
-    }
-    refused.sort_by_key(|(line, _)| *line);
-    for (line, refusal) in refused {
-        report.refuse(line, &refusal)?;
-    }
-    Ok(())
+        outcomes.sort_by_key(|(line, _)| *line);
+        outcomes
+    })
 }
 
-fn is_lost<B>(outcome: &Stored<B>) -> bool {
-    outcome.as_ref().err().is_some_and(|error| error.code().status() == StatusCode::SERVICE_UNAVAILABLE)
+fn note<B>(outcomes: Outcomes<B>, report: &mut Report) -> Result<(), Failure> {
+    if is_nowhere(outcomes.iter().map(|(_, outcome)| outcome)) {
+        let failed = outcomes.iter().find_map(|(line, outcome)| Some((line, outcome.as_ref().err()?.cause()?)));
+        let (line, why) = failed.unwrap_or((&0, "it did not answer"));
+        let message = format!("the database failed at line {line}: {why}; run the command again to go on");
+        return Err(Failure::new(Exit::Unavailable, message));
+    }
+    for (line, outcome) in outcomes {
+        match outcome {
+            Ok((status, _)) => report.add(status == StatusCode::CREATED),
+            Err(refusal) => report.refuse(line, &refusal)?,
+        }
+    }
+    Ok(())
 }

@@ -18,6 +18,7 @@ use axum::extract::Request;
 use axum::http::{HeaderMap, StatusCode, header};
 use axum::response::{IntoResponse, Response};
 use bytes::Bytes;
+use futures_util::future::BoxFuture;
 use futures_util::stream;
 use serde::Serialize;
 use tokio::sync::mpsc;
@@ -44,15 +45,33 @@ pub trait Store: Send + 'static {
     /// The body of the answer to one that was stored.
     type Body: Serialize + Send + 'static;
 
-    /// Stores rows, in their order where that matters, and gives the answer to each, in their order.
-    fn store(&mut self, rows: Vec<Self::Row>) -> impl Future<Output = Vec<Stored<Self::Body>>> + Send;
+    /// How many batches may be under way at once.
+    const BATCHES_MAX: usize;
 
-    /// The client takes his time: what others might need is let go of until the next rows come.
+    /// Begins to store rows, and gives the answer to each, in their order. Whatever must not be kept waiting goes on
+    /// even while nobody polls for it.
+    fn store(&mut self, rows: Vec<Self::Row>) -> BoxFuture<'static, Vec<Stored<Self::Body>>>;
+
+    /// The client takes his time, or is done: what others might need is let go of until the next rows come.
     fn rest(&mut self) -> impl Future<Output = ()> + Send;
 }
 
 /// What the call of one line is answered with.
 pub type Stored<B> = Result<(StatusCode, B), ApiError>;
+
+/// Whether the database did nothing with any of these: then the next would fare no better.
+pub fn is_nowhere<'a, B: 'a>(outcomes: impl Iterator<Item = &'a Stored<B>>) -> bool {
+    let mut is_lost = false;
+    for outcome in outcomes {
+        match outcome.as_ref().map_err(|error| error.code().status()) {
+            Err(StatusCode::SERVICE_UNAVAILABLE) => is_lost = true,
+            // It was refused before the database saw it.
+            Err(StatusCode::BAD_REQUEST | StatusCode::PAYLOAD_TOO_LARGE) => {}
+            Ok(_) | Err(_) => return false,
+        }
+    }
+    is_lost
+}
 
 /// Answers a request of many lines. `read` reads one line. What is wrong with the whole is refused like any request.
 pub async fn answer<S: Store>(

@@ -2,6 +2,7 @@
 
 use axum::extract::{Request, State};
 use axum::response::Response;
+use futures_util::future::BoxFuture;
 
 use super::show::PurchaseOut;
 use super::{answer, read};
@@ -25,9 +26,14 @@ impl Store for BulkRecorder {
     type Row = PurchaseToRecord;
     type Body = PurchaseOut;
 
-    async fn store(&mut self, rows: Vec<PurchaseToRecord>) -> Vec<Stored<PurchaseOut>> {
-        let recorded = self.record(rows).await;
-        recorded.into_iter().map(|one| one.map_err(|fault| ApiError::from(&*fault)).and_then(answer)).collect()
+    const BATCHES_MAX: usize = 2;
+
+    fn store(&mut self, rows: Vec<PurchaseToRecord>) -> BoxFuture<'static, Vec<Stored<PurchaseOut>>> {
+        let recording = self.record(rows);
+        Box::pin(async move {
+            let recorded = recording.await;
+            recorded.into_iter().map(|one| one.map_err(|fault| ApiError::from(&*fault)).and_then(answer)).collect()
+        })
     }
 
     async fn rest(&mut self) {

@@ -12,10 +12,11 @@ use futures_util::StreamExt;
 use futures_util::future::BoxFuture;
 use futures_util::stream::FuturesOrdered;
 use sqlx::PgPool;
+use tokio::sync::Mutex;
 
 use super::{ReferralCodeOut, answer, read};
 use crate::accounts::{Account, Caller};
-use crate::lane::{Work, run_parts};
+use crate::lane::run_parts;
 use crate::referral_codes::ReferralCodeToIssue;
 use crate::referral_codes::lane::{Issuer, ReferralCodeLane};
 use crate::types::clock::Clock;
@@ -38,6 +39,7 @@ pub async fn issue_lines(
     batch::answer(&app, request, read, lines).await
 }
 
+#[derive(Clone)]
 struct Lines {
     app: App,
     lane: ReferralCodeLane,
@@ -48,9 +50,21 @@ impl Store for Lines {
     type Row = ReferralCodeToIssue;
     type Body = ReferralCodeOut;
 
-    async fn store(&mut self, rows: Vec<ReferralCodeToIssue>) -> Vec<Stored<ReferralCodeOut>> {
+    const BATCHES_MAX: usize = 1;
+
+    fn store(&mut self, rows: Vec<ReferralCodeToIssue>) -> BoxFuture<'static, Vec<Stored<ReferralCodeOut>>> {
+        let lines = self.clone();
+        Box::pin(async move { lines.issue_all(rows).await })
+    }
+
+    /// Holds nothing between two batches.
+    async fn rest(&mut self) {}
+}
+
+impl Lines {
+    async fn issue_all(&self, rows: Vec<ReferralCodeToIssue>) -> Vec<Stored<ReferralCodeOut>> {
         let mut answers = Vec::with_capacity(rows.len());
-        let mut under_way: FuturesOrdered<BoxFuture<'_, Stored<ReferralCodeOut>>> = FuturesOrdered::new();
+        let mut under_way = FuturesOrdered::new();
         let mut named = Named::default();
         for row in rows {
             // The lane may take calls for different banks in another order, which one customer must not notice.
@@ -59,17 +73,12 @@ impl Store for Lines {
                 named = Named::default();
                 named.adds(&row);
             }
-            under_way.push_back(Box::pin(self.issue(row)));
+            under_way.push_back(self.issue(row));
         }
         answers.extend(under_way.collect::<Vec<_>>().await);
         answers
     }
 
-    /// Holds nothing between two batches.
-    async fn rest(&mut self) {}
-}
-
-impl Lines {
     async fn issue(&self, row: ReferralCodeToIssue) -> Stored<ReferralCodeOut> {
         // Nobody closes it.
         let _place = self.app.bulk_rows_in_lanes.acquire().await.map_err(ApiError::internal)?;
@@ -102,16 +111,14 @@ impl Named {
 /// Issues referral codes beside the lanes, for a program that is no server: one transaction after the other, on a
 /// connection of its own.
 pub struct BulkIssuer {
-    pool: PgPool,
-    clock: Clock,
-    account: Account,
-    issuer: Option<Issuer>,
+    account: Arc<Account>,
+    issuer: Arc<Mutex<Issuer>>,
 }
 
 impl BulkIssuer {
     /// One for an account, on the database that `pool` leads to.
     pub fn new(pool: &PgPool, clock: Clock, account: Account) -> Self {
-        Self { pool: pool.clone(), clock, account, issuer: None }
+        Self { account: Arc::new(account), issuer: Arc::new(Mutex::new(Issuer::on(pool, clock))) }
     }
 }
 
@@ -120,22 +127,23 @@ impl Store for BulkIssuer {
     /// Links need a server.
     type Body = ();
 
-    async fn store(&mut self, rows: Vec<ReferralCodeToIssue>) -> Vec<Stored<()>> {
-        let issuer = self.issuer.get_or_insert_with(|| Issuer::on(&self.pool, self.clock.clone()));
-        let mut answers: Vec<Option<Stored<()>>> = rows.iter().map(|_| None).collect();
-        run_parts(issuer, &rows, |index, outcome| {
-            let outcome = outcome.map_err(|fault| ApiError::from(&*fault));
-            let answered = outcome.and_then(|outcome| answer(outcome, "", &self.account));
-            answers[index] = Some(answered.map(|(status, _)| (status, ())));
+    const BATCHES_MAX: usize = 1;
+
+    fn store(&mut self, rows: Vec<ReferralCodeToIssue>) -> BoxFuture<'static, Vec<Stored<()>>> {
+        let (issuer, account) = (Arc::clone(&self.issuer), Arc::clone(&self.account));
+        Box::pin(async move {
+            let mut answers: Vec<Option<Stored<()>>> = rows.iter().map(|_| None).collect();
+            run_parts(&mut *issuer.lock().await, &rows, |index, outcome| {
+                let outcome = outcome.map_err(|fault| ApiError::from(&*fault));
+                let answered = outcome.and_then(|outcome| answer(outcome, "", &account));
+                answers[index] = Some(answered.map(|(status, _)| (status, ())));
+            })
+            .await;
+            // Every row is answered.
+            answers.into_iter().flatten().collect()
         })
-        .await;
-        // Every row is answered.
-        answers.into_iter().flatten().collect()
     }
 
-    async fn rest(&mut self) {
-        if let Some(issuer) = self.issuer.take() {
-            issuer.close().await;
-        }
-    }
+    /// Nobody needs its connection but the program itself, which is about to end.
+    async fn rest(&mut self) {}
 }

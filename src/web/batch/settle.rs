@@ -7,11 +7,15 @@ use std::collections::VecDeque;
 use std::time::Duration;
 
 use axum::http::StatusCode;
+use futures_util::StreamExt;
+use futures_util::future::BoxFuture;
+use futures_util::stream::FuturesOrdered;
 use tokio::sync::mpsc;
+use tokio::sync::mpsc::error::TryRecvError;
 use tokio::time::timeout;
 
 use super::receive::{Read, ReadLine};
-use super::{Answer, ROWS_MAX, Store, Stored, ToWrite};
+use super::{Answer, ROWS_MAX, Store, ToWrite, is_nowhere};
 use crate::web::error::{ApiError, Code};
 use crate::web::frame::RequestId;
 
@@ -26,12 +30,17 @@ pub struct Settling<S: Store> {
     store: S,
     arriving: mpsc::Receiver<Read<S::Row>>,
     waiting: VecDeque<ReadLine<S::Row>>,
+    /// The last line that arrived.
+    reached: u64,
     end: Option<End>,
+    /// The last line of which storing has begun.
+    begun: u64,
+    /// Why no more is begun.
+    stop: End,
+    under_way: FuturesOrdered<BoxFuture<'static, Vec<Answer<S::Body>>>>,
     answers: mpsc::Sender<ToWrite<S::Body>>,
     /// How long a client may take to read an answer.
     patience: Duration,
-    /// The last line that arrived.
-    reached: u64,
     request_id: RequestId,
     counts: Counts,
 }
@@ -56,8 +65,9 @@ impl<S: Store> Settling<S> {
         patience: Duration,
         request_id: RequestId,
     ) -> Self {
-        let (waiting, end, reached, counts) = (VecDeque::new(), None, 0, Counts::default());
-        Self { store, arriving, waiting, end, answers, patience, reached, request_id, counts }
+        let (waiting, under_way, counts) = (VecDeque::new(), FuturesOrdered::new(), Counts::default());
+        let (reached, end, begun, stop) = (0, None, 0, None);
+        Self { store, arriving, waiting, reached, end, begun, stop, under_way, answers, patience, request_id, counts }
     }
 
     /// Stores and answers until all is done, or nobody wants to know any more. Lets go of everything.
@@ -76,16 +86,17 @@ impl<S: Store> Settling<S> {
 
     /// Gives the code of what stopped the reading, if something did.
     async fn settle_all(&mut self) -> Result<Option<Code>, Abandoned> {
-        let stop = loop {
-            self.gather().await;
-            let Some(last) = self.waiting.iter().take(ROWS_MAX).last().map(|line| line.line) else {
-                break self.end.take().flatten();
-            };
-            if self.settle_batch().await? == Going::Nowhere {
+        while let Some(batch) = self.next_batch().await {
+            let is_nowhere = is_nowhere(batch.iter().map(|answer| &answer.outcome));
+            self.log_failures(&batch);
+            self.counts.add(&batch);
+            self.hand_over(ToWrite::Answers(batch)).await?;
+            if is_nowhere && self.stop.is_none() {
                 let message = "nothing can be stored at present; what was not answered was not read, send it again";
-                break Some((last + 1, ApiError::new(Code::Unavailable, message)));
+                self.stop = Some((self.begun + 1, ApiError::new(Code::Unavailable, message)));
             }
-        };
+        }
+        let stop = self.stop.take().or_else(|| self.end.take().flatten());
         let code = stop.as_ref().map(|(_, why)| why.code());
         if let Some((line, why)) = stop {
             self.hand_over(ToWrite::Answers(vec![Answer { line, outcome: Err(why), stopped: true }])).await?;
@@ -94,68 +105,90 @@ impl<S: Store> Settling<S> {
         Ok(code)
     }
 
-    /// Takes what has arrived. Waits only when nothing has.
-    async fn gather(&mut self) {
-        while self.end.is_none() && self.waiting.is_empty() {
-            let read = at_leisure(&mut self.store, self.arriving.recv()).await;
-            // Whoever receives always says when it ends, unless it panicked.
-            let lost = || Read::End(Some((self.reached + 1, ApiError::internal("the reading of lines panicked"))));
-            self.take(read.unwrap_or_else(lost));
-        }
-        while self.end.is_none() && self.waiting.len() < ROWS_MAX {
-            let Ok(read) = self.arriving.try_recv() else { return };
+    /// The answers to the next lines, or nothing when all are answered. Begins what can be begun while it waits.
+    async fn next_batch(&mut self) -> Option<Vec<Answer<S::Body>>> {
+        loop {
+            self.take_arrived();
+            let has_room = self.stop.is_none() && self.under_way.len() < S::BATCHES_MAX;
+            if has_room && !self.waiting.is_empty() {
+                self.begin();
+                continue;
+            }
+            let wants_more = has_room && self.end.is_none();
+            let read = if self.under_way.is_empty() {
+                if !wants_more {
+                    return None;
+                }
+                at_leisure(&mut self.store, self.arriving.recv()).await
+            } else {
+                tokio::select! {
+                    batch = self.under_way.next() => return batch,
+                    read = self.arriving.recv(), if wants_more => read,
+                }
+            };
             self.take(read);
         }
     }
 
-    fn take(&mut self, read: Read<S::Row>) {
+    fn take_arrived(&mut self) {
+        while self.end.is_none() && self.waiting.len() < ROWS_MAX {
+            match self.arriving.try_recv() {
+                Ok(read) => self.take(Some(read)),
+                Err(TryRecvError::Disconnected) => self.take(None),
+                Err(TryRecvError::Empty) => return,
+            }
+        }
+    }
+
+    fn take(&mut self, read: Option<Read<S::Row>>) {
         match read {
-            Read::Lines(lines) => {
+            Some(Read::Lines(lines)) => {
                 self.reached = lines.last().map_or(self.reached, |last| last.line);
                 self.waiting.extend(lines);
             }
-            Read::End(end) => self.end = Some(end),
+            Some(Read::End(end)) => self.end = Some(end),
+            // Whoever receives always says when it ends, unless it panicked.
+            None => self.end = Some(Some((self.reached + 1, ApiError::internal("the reading of lines panicked")))),
         }
     }
 
-    async fn settle_batch(&mut self) -> Result<Going, Abandoned> {
+    /// Has the lines stored that wait longest.
+    fn begin(&mut self) {
         let count = self.waiting.len().min(ROWS_MAX);
-        let (mut answers, mut rows, mut places) = (Vec::with_capacity(count), Vec::with_capacity(count), Vec::new());
+        let (mut outcomes, mut rows) = (Vec::with_capacity(count), Vec::with_capacity(count));
         for ReadLine { line, row } in self.waiting.drain(..count) {
-            let outcome = match row {
+            self.begun = line;
+            let refusal = match row {
                 Ok(row) => {
                     rows.push(row);
-                    places.push(answers.len());
                     None
                 }
-                Err(refusal) => Some(Err(refusal)),
+                Err(refusal) => Some(refusal),
             };
-            answers.push((line, outcome));
+            outcomes.push((line, refusal));
         }
-        let stored = if rows.is_empty() { Vec::new() } else { self.store.store(rows).await };
-        let going = self.look(&stored);
-        for (place, outcome) in places.into_iter().zip(stored) {
-            answers[place].1 = Some(outcome);
-        }
-        let missing = || Err(ApiError::internal("a line was left without an answer"));
-        let answers: Vec<_> = answers
-            .into_iter()
-            .map(|(line, outcome)| Answer { line, outcome: outcome.unwrap_or_else(missing), stopped: false })
-            .collect();
-        self.counts.add(&answers);
-        self.hand_over(ToWrite::Answers(answers)).await?;
-        Ok(going)
+        let storing = if rows.is_empty() { None } else { Some(self.store.store(rows)) };
+        self.under_way.push_back(Box::pin(async move {
+            let mut stored = match storing {
+                Some(storing) => storing.await.into_iter(),
+                None => Vec::new().into_iter(),
+            };
+            let mut answer = |refusal: Option<ApiError>| match refusal {
+                Some(refusal) => Err(refusal),
+                None => stored.next().unwrap_or_else(|| Err(ApiError::internal("a line was left without an answer"))),
+            };
+            let answers = outcomes.into_iter();
+            answers.map(|(line, refusal)| Answer { line, outcome: answer(refusal), stopped: false }).collect()
+        }));
     }
 
-    /// When of a whole batch nothing could be stored, the next would fare no better. The first cause goes to the log.
-    fn look(&self, stored: &[Stored<S::Body>]) -> Going {
-        let refusals = || stored.iter().filter_map(|outcome| outcome.as_ref().err());
+    /// The first cause of a failure that is not the client's goes to the log.
+    fn log_failures(&self, batch: &[Answer<S::Body>]) {
+        let refusals = || batch.iter().filter_map(|answer| answer.outcome.as_ref().err());
         if let Some((error, cause)) = refusals().find_map(|error| Some((error, error.cause()?))) {
             let (id, code, lines) = (self.request_id.get(), error.code().as_str(), refusals().count());
             tracing::error!(request.id = id, lines, error.code = code, error.cause = cause, "lines failed");
         }
-        let failed = refusals().filter(|error| error.code().status() == StatusCode::SERVICE_UNAVAILABLE).count();
-        if failed > 0 && failed == stored.len() { Going::Nowhere } else { Going::On }
     }
 
     async fn hand_over(&mut self, what: ToWrite<S::Body>) -> Result<(), Abandoned> {
@@ -175,13 +208,6 @@ async fn at_leisure<S: Store, T>(store: &mut S, wait: impl Future<Output = T>) -
     }
     store.rest().await;
     wait.await
-}
-
-/// Whether it is worth going on.
-#[derive(Clone, Copy, PartialEq, Eq)]
-enum Going {
-    On,
-    Nowhere,
 }
 
 impl Counts {
