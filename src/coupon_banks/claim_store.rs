@@ -145,7 +145,8 @@ pub struct Taken {
     pub position: i32,
 }
 
-/// Finds the positions inside windows that are held or retired.
+/// Finds the positions inside windows that are held or retired. Window by window: planned as a join, all positions of a
+/// segment were read.
 pub async fn find_taken(conn: &mut PgConnection, windows: &[Window]) -> sqlx::Result<Vec<Taken>> {
     let accounts: Vec<AccountId> = windows.iter().map(|window| window.account_id).collect();
     let segments: Vec<SegmentId> = windows.iter().map(|window| window.segment_id).collect();
@@ -153,13 +154,15 @@ pub async fn find_taken(conn: &mut PgConnection, windows: &[Window]) -> sqlx::Re
     let until: Vec<i32> = windows.iter().map(|window| window.until).collect();
     sqlx::query_as!(
         Taken,
-        r#"select r.account_id as "account_id!", r.segment_id as "segment_id!", r.position as "position!"
+        r#"select w.account_id as "account_id!", w.segment_id as "segment_id!", taken.position as "position!"
         from unnest($1::bigint[], $2::bigint[], $3::int[], $4::int[]) as w (account_id, segment_id, starts, ends)
-        join referral_codes r on r.account_id = w.account_id and r.segment_id = w.segment_id and r.position >= w.starts and r.position < w.ends
-        union all
-        select t.account_id, t.segment_id, t.position
-        from unnest($1::bigint[], $2::bigint[], $3::int[], $4::int[]) as w (account_id, segment_id, starts, ends)
-        join coupon_retirements t on t.account_id = w.account_id and t.segment_id = w.segment_id and t.position >= w.starts and t.position < w.ends"#,
+        cross join lateral (
+            select r.position from referral_codes r
+            where r.account_id = w.account_id and r.segment_id = w.segment_id and r.position >= w.starts and r.position < w.ends
+            union all
+            select t.position from coupon_retirements t
+            where t.account_id = w.account_id and t.segment_id = w.segment_id and t.position >= w.starts and t.position < w.ends
+            offset 0) taken"#,
         &accounts as &[AccountId],
         &segments as &[SegmentId],
         &from,

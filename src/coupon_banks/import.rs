@@ -27,6 +27,9 @@ use super::{Counts, CouponBank, guessable, store};
 use crate::db::{self, Fault};
 use crate::types::ids::{AccountId, CouponBankId};
 
+/// From how many loaded rows on the planner is told of them.
+const ANALYZED_ROWS_MIN: i64 = 1_000;
+
 /// A file that is to be loaded.
 #[derive(Clone, Copy, Debug)]
 pub struct Load {
@@ -132,6 +135,13 @@ pub async fn load_watched<R: Read + Send + 'static>(
     let loading = Loading { load, spool: Arc::new(spool), tally, segment: None, watch };
     let report = db::transact(pool, move |conn| Box::pin(loading.run(conn, bank, summary))).await?;
     metrics::counter!("goodword_coupons_loaded_total").increment(report.loaded.unsigned_abs());
+    if report.loaded >= ANALYZED_ROWS_MIN {
+        // The coupons are loaded whether or not this is allowed and done.
+        let analyzed = async { statements::analyze(&mut *pool.acquire().await?).await };
+        if let Err(error) = analyzed.await {
+            tracing::warn!(error.cause = %error, "the planner could not be told of loaded coupons");
+        }
+    }
     Ok(report)
 }
 

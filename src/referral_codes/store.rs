@@ -59,9 +59,12 @@ pub async fn find_codes_in_use(
     keys: &[CodeKey],
 ) -> sqlx::Result<Vec<(AccountId, CodeKey)>> {
     let rows = sqlx::query!(
-        r#"select r.account_id as "account_id: AccountId", r.code_key as "key: CodeKey"
+        r#"select wanted.account_id as "account_id!: AccountId", wanted.code_key as "key!: CodeKey"
         from unnest($1::bigint[], $2::text[]) as wanted (account_id, code_key)
-        join referral_codes r on r.account_id = wanted.account_id and r.code_key = wanted.code_key"#,
+        cross join lateral (
+            select r.id from referral_codes r
+            where r.account_id = wanted.account_id and r.code_key = wanted.code_key
+            limit 1) used"#,
         accounts as &[AccountId],
         keys as &[CodeKey]
     )

@@ -45,7 +45,8 @@ pub async fn find_rivals(conn: &mut PgConnection, load: &Load) -> sqlx::Result<(
     Ok((found.coupons, found.referral_codes))
 }
 
-/// Finds which of these folded codes are in a bank of the account, by bank. Counted from 1.
+/// Finds which of these folded codes are in a bank of the account, by bank. Counted from 1. Code by code: planned as a
+/// join while the account has few coupons, it would compare each of them with each code.
 pub async fn find_coupons(
     conn: &mut PgConnection,
     load: &Load,
@@ -57,7 +58,8 @@ pub async fn find_coupons(
         from (
             select c.segment_id, array_agg(k.nth) as nths
             from unnest($2::text[]) with ordinality as k (code_key, nth)
-            join coupons c on c.account_id = $1 and c.code_key = k.code_key
+            cross join lateral (
+                select c.segment_id from coupons c where c.account_id = $1 and c.code_key = k.code_key limit 1) c
             group by c.segment_id) f
         join coupon_segments g on g.account_id = $1 and g.id = f.segment_id"#,
         load.account_id.0,
@@ -73,7 +75,8 @@ pub async fn find_referral_codes(conn: &mut PgConnection, load: &Load, keys: &[&
     sqlx::query_scalar!(
         r#"select k.nth as "nth!"
         from unnest($2::text[]) with ordinality as k (code_key, nth)
-        join referral_codes r on r.account_id = $1 and r.code_key = k.code_key"#,
+        cross join lateral (
+            select r.id from referral_codes r where r.account_id = $1 and r.code_key = k.code_key limit 1) r"#,
         load.account_id.0,
         keys as &[&str]
     )
@@ -100,6 +103,13 @@ pub async fn insert_segment(conn: &mut PgConnection, load: &Load, segment: i64, 
     )
     .execute(conn)
     .await?;
+    Ok(())
+}
+
+/// Tells the planner how many coupons there are now. Without it other sessions go on with plans for as many as there
+/// were, until the database notices by itself, which can take a minute.
+pub async fn analyze(conn: &mut PgConnection) -> sqlx::Result<()> {
+    sqlx::raw_sql("analyze coupons; analyze coupon_segments").execute(conn).await?;
     Ok(())
 }
 
