@@ -241,7 +241,8 @@ async fn an_import_that_is_interrupted_leaves_whole_batches_and_is_completed_by_
     let text = format!("id,amount\n{}", rows(20_000));
     // It waits for the end of its input, so it is surely not done when it is interrupted.
     let mut command = command(&app, &["purchases", "import"], Path::new("-"));
-    let mut child = command.stdin(Stdio::piped()).stdout(Stdio::null()).spawn().expect("it starts");
+    let mut child =
+        command.stdin(Stdio::piped()).stdout(Stdio::null()).stderr(Stdio::null()).spawn().expect("it starts");
     let mut to = child.stdin.take().expect("its input");
     tokio::io::AsyncWriteExt::write_all(&mut to, text.as_bytes()).await.expect("written");
     while app.count("select count(*) from purchases").await == 0 {
