@@ -42,10 +42,10 @@ pub struct LaneLimits {
 }
 
 impl Default for LaneLimits {
-    /// A writer keeps a core of the database busy, so more of them than half the cores would only make smaller batches.
+    /// A writer keeps a core of the database busy while it waits for it. More of them make smaller batches.
     fn default() -> Self {
         let cores = std::thread::available_parallelism().map_or(1, usize::from);
-        let writers = (cores / 2).clamp(1, 4);
+        let writers = cores.clamp(1, 4);
         Self { purchase_writers: writers, referral_code_writers: writers, queue_max: 1024, batch_max: 256 }
     }
 }
