@@ -64,8 +64,8 @@ async fn orders_that_come_during_a_commit_share_the_next_and_are_answered_each_f
 async fn what_the_answer_to_a_new_order_says_is_what_is_read_afterwards() {
     let app = TestApp::start().await;
     let bank = app.bank(&["A1", "A2"]).await;
-    let issued = app.advocate("C1").email("ada@example.com").out_of(&bank).await.expect(201);
     app.advocate("C2").email("bob@example.com").code("A2").await.expect(201);
+    let issued = app.advocate("C1").email("ada@example.com").out_of(&bank).await.expect(201);
     let orders = [
         app.order("1"),
         app.order("2").code(" A1 ").email("friend@example.com").with("order.new_customer", true),
