@@ -87,6 +87,33 @@ fn middle<W: Work>(rows: &[W::Row], cut: Cut) -> Option<usize> {
     }
 }
 
+/// Where a writer works.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Place {
+    /// Among the tasks of the runtime that started it.
+    AmongTasks,
+    /// On a thread of its own: an answer of the database need not wait behind all requests that are ready to be read,
+    /// which happened at every step of a batch.
+    OwnThread,
+}
+
+/// Runs a writer on a thread of its own, or among the tasks if there is no thread to be had.
+fn run_on_own_thread(name: String, written: impl Future<Output = ()> + Send + 'static) {
+    match tokio::runtime::Builder::new_current_thread().enable_all().build() {
+        Ok(runtime) => {
+            // A thread that is not made drops the writer with it, and the lane says that it is closed.
+            let made = std::thread::Builder::new().name(name).spawn(move || runtime.block_on(written));
+            if let Err(error) = made {
+                tracing::error!(error.cause = %error, "a writer got no thread");
+            }
+        }
+        Err(error) => {
+            tracing::warn!(error.cause = %error, "a writer works among the requests");
+            tokio::spawn(written);
+        }
+    }
+}
+
 /// How a lane is laid out.
 #[derive(Clone, Copy, Debug)]
 pub struct Layout {
@@ -98,6 +125,7 @@ pub struct Layout {
     pub queue_max: usize,
     /// Most rows of one transaction.
     pub batch_max: usize,
+    pub place: Place,
 }
 
 /// Why a row was not answered.
@@ -152,7 +180,11 @@ impl<W: Work> Lane<W> {
                     batch_max: layout.batch_max,
                     gauges: Gauges::of(layout.name, number),
                 };
-                writers.spawn(writer.write(stop.clone()));
+                let written = writers.track_future(writer.write(stop.clone()));
+                match layout.place {
+                    Place::AmongTasks => drop(tokio::spawn(written)),
+                    Place::OwnThread => run_on_own_thread(format!("{}-{number}", layout.name), written),
+                }
                 queue
             })
             .collect();

@@ -30,7 +30,11 @@ impl Book {
     }
 
     fn lane(&self, queue_max: usize, batch_max: usize) -> Lane<Self> {
-        Lane::start(Layout { name: "test", writers: 1, queue_max, batch_max }, |_| 0, || self.clone())
+        Lane::start(
+            Layout { name: "test", writers: 1, queue_max, batch_max, place: Place::AmongTasks },
+            |_| 0,
+            || self.clone(),
+        )
     }
 
     fn transactions(&self) -> Vec<Vec<u32>> {

@@ -6,7 +6,7 @@ use sqlx::PgPool;
 
 use super::{PurchaseToRecord, Recorded, record};
 use crate::db::{Fault, Session};
-use crate::lane::{Cut, Lane, Layout, Work};
+use crate::lane::{Cut, Lane, Layout, Place, Work};
 use crate::types::clock::Clock;
 use crate::web::state::App;
 
@@ -21,6 +21,7 @@ pub fn start(app: &App) -> PurchaseLane {
         writers: limits.purchase_writers,
         queue_max: limits.queue_max,
         batch_max: limits.batch_max,
+        place: Place::OwnThread,
     };
     Lane::start(layout, writer_of, || Recorder::new(app))
 }

@@ -6,7 +6,7 @@ use sqlx::PgPool;
 
 use super::{Outcome, ReferralCodeToIssue, Wish, issue};
 use crate::db::{Fault, Session};
-use crate::lane::{Cut, Lane, Layout, Work};
+use crate::lane::{Cut, Lane, Layout, Place, Work};
 use crate::types::clock::Clock;
 use crate::web::state::App;
 
@@ -22,6 +22,7 @@ pub fn start(app: &App) -> ReferralCodeLane {
         writers: limits.referral_code_writers,
         queue_max: limits.queue_max,
         batch_max: limits.batch_max,
+        place: Place::OwnThread,
     };
     Lane::start(layout, |row: &ReferralCodeToIssue| row.account_id.0.unsigned_abs(), || Issuer::new(app))
 }
