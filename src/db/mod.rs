@@ -13,7 +13,7 @@ use sqlx::postgres::{PgConnectOptions, PgPoolOptions};
 use sqlx::{Connection, PgPool};
 
 pub use session::Session;
-pub use transact::{Abort, Applied, Fault, transact, transact_idempotent};
+pub use transact::{Abort, Applied, Fault, transact};
 
 /// The sessions' settings: limits that free what a lost client or a cut network would hold for ever.
 pub fn session_options(url: &str) -> Result<PgConnectOptions, sqlx::Error> {

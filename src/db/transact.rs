@@ -87,26 +87,6 @@ where
     joined(tokio::spawn(async move { attempt(&pool, work).await })).await
 }
 
-/// Runs `work` like [`transact`], again from the start when it lost to a rival or its connection broke. Only for work
-/// that finds what it stored before by a natural key: then the second run also settles a commit whose answer was lost.
-pub async fn transact_idempotent<T, F>(pool: &PgPool, work: F) -> Result<T, Fault>
-where
-    F: for<'c> Fn(&'c mut PgConnection) -> BoxFuture<'c, Result<T, Abort>> + Send + Sync + 'static,
-    T: Send + 'static,
-{
-    let pool = pool.clone();
-    let task = tokio::spawn(async move {
-        let mut tries = Tries::default();
-        loop {
-            match attempt(&pool, &work).await {
-                Ok(outcome) => return Ok(outcome),
-                Err(fault) => tries.again_after(fault).await?,
-            }
-        }
-    });
-    joined(task).await
-}
-
 /// Counts how often work was tried, and remembers whether a commit of it may have gone through.
 #[derive(Debug, Default)]
 pub(super) struct Tries {

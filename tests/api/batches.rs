@@ -1,7 +1,7 @@
 //! The batch functions called with many rows at once, as lanes and bulk doors call them.
 
 use goodword::customers::Person;
-use goodword::db;
+use goodword::db::Session;
 use goodword::referral_codes::issue::issue_batch;
 use goodword::referral_codes::{Outcome, ReferralCodeToIssue, Refusal, Wish};
 use goodword::types::email::Email;
@@ -19,12 +19,10 @@ fn row(app: &TestApp, id: &str, email: &str, wish: Wish) -> ReferralCodeToIssue 
 
 async fn issue(app: &TestApp, rows: Vec<ReferralCodeToIssue>) -> Vec<Outcome> {
     let now = app.clock.now();
-    db::transact_idempotent(&app.pool, move |conn| {
-        let rows = rows.clone();
-        Box::pin(async move { issue_batch(conn, &rows, now).await })
-    })
-    .await
-    .expect("the batch is stored")
+    let mut session = Session::new((*app.pool.connect_options()).clone());
+    let issued = session.transact(|conn, rows, now| Box::pin(issue_batch(conn, rows, now)), &rows, now).await;
+    session.close().await;
+    issued.expect("the batch is stored")
 }
 
 /// What became of a row: `new` or `old` with the number of the customer, or the refusal.
