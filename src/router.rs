@@ -2,64 +2,60 @@
 
 use axum::Router;
 use axum::extract::State;
-use axum::middleware::{from_fn, from_fn_with_state};
 use axum::response::IntoResponse;
 use axum::routing::{any, get, patch, post};
 use tower::ServiceBuilder;
 use tower_http::catch_panic::CatchPanicLayer;
 
-use crate::accounts::http::authenticate;
 use crate::db::migrations::count_pending;
 use crate::web::error::{ApiError, Code};
+use crate::web::frame::{Frame, Gate, Open};
 use crate::web::state::App;
 use crate::web::{docs, frame};
 use crate::worker::Running;
 use crate::{campaigns, coupon_banks, purchases, referral_codes, tracking};
 
+/// The first segments of the merchants' routes. Clients of the compatible API may leave the version out.
+pub const VERSIONED: [&str; 4] = ["campaigns", "coupon_banks", "purchases", "referral_codes"];
+
 /// The whole service.
 pub fn router(running: &Running) -> Router {
-    // Clients of the compatible API may leave the version out: one rule, the same routes twice.
-    // What is unknown below /v1 would be taken for a link without the catch-all.
+    let app = &running.app;
     Router::new()
-        .nest("/v1", guarded(running, merchants().route("/{*unknown}", any(frame::no_route))))
-        .merge(guarded(running, merchants()))
-        .merge(links().layer(from_fn_with_state(running.app.clone(), frame::admit)))
-        .merge(public())
-        .fallback(frame::no_route)
-        .method_not_allowed_fallback(frame::no_method)
-        .layer(
-            ServiceBuilder::new()
-                // Outermost: every answer gets an id, a line in the log and, if refused, its body.
-                .layer(from_fn(frame::frame))
-                // Inside the frame, so that a panic is answered like any other refusal.
-                .layer(CatchPanicLayer::custom(frame::panicked)),
-        )
+        .merge(inside(Frame::new(running.keys.clone()).with_places(app), merchants()))
+        .merge(inside(Frame::new(Open).with_places(app), links()))
+        .merge(inside(Frame::new(Open), public()))
+        .merge(inside(Frame::new(Open), Router::new().fallback(frame::no_route)))
         .with_state(running.clone())
+}
+
+/// Routes inside a frame: every answer gets an id, a line in the log and, if refused, its body; and only those may ask
+/// whom its gate admits.
+fn inside<G: Gate>(frame: Frame<G>, routes: Router<Running>) -> Router<Running> {
+    routes.method_not_allowed_fallback(frame::no_method).layer(
+        ServiceBuilder::new()
+            .layer(frame)
+            // Inside the frame, so that a panic is answered like any other refusal.
+            .layer(CatchPanicLayer::custom(frame::panicked)),
+    )
 }
 
 /// Called by shops, tills and their engineers, with an account's credentials.
 fn merchants() -> Router<Running> {
     Router::new()
-        .route("/referral_codes", post(referral_codes::http::issue))
-        .route("/referral_codes/batch", post(referral_codes::http::issue_lines))
-        .route("/purchases", post(purchases::http::record))
-        .route("/purchases/batch", post(purchases::http::record_lines))
-        .route("/purchases/{order_id}", get(purchases::http::find))
-        .route("/campaigns", get(campaigns::http::list).post(campaigns::http::create))
-        .route("/campaigns/{id}", get(campaigns::http::find).merge(patch(campaigns::http::change)))
-        .route("/coupon_banks", get(coupon_banks::http::list).post(coupon_banks::http::create))
-        .route("/coupon_banks/{id}", get(coupon_banks::http::find))
-        .route("/coupon_banks/{id}/coupons", get(coupon_banks::http::list_coupons).post(coupon_banks::http::load))
-        .route("/coupon_banks/{id}/coupons/retire", post(coupon_banks::http::retire))
-}
-
-/// Routes that only an account's credentials open. Checked before the route's own checks: who may not ask is told
-/// nothing, not even what exists.
-fn guarded(running: &Running, routes: Router<Running>) -> Router<Running> {
-    routes
-        .method_not_allowed_fallback(frame::no_method)
-        .layer(from_fn_with_state(running.keys.clone(), authenticate))
-        .layer(from_fn_with_state(running.app.clone(), frame::admit))
+        .route("/v1/referral_codes", post(referral_codes::http::issue))
+        .route("/v1/referral_codes/batch", post(referral_codes::http::issue_lines))
+        .route("/v1/purchases", post(purchases::http::record))
+        .route("/v1/purchases/batch", post(purchases::http::record_lines))
+        .route("/v1/purchases/{order_id}", get(purchases::http::find))
+        .route("/v1/campaigns", get(campaigns::http::list).post(campaigns::http::create))
+        .route("/v1/campaigns/{id}", get(campaigns::http::find).merge(patch(campaigns::http::change)))
+        .route("/v1/coupon_banks", get(coupon_banks::http::list).post(coupon_banks::http::create))
+        .route("/v1/coupon_banks/{id}", get(coupon_banks::http::find))
+        .route("/v1/coupon_banks/{id}/coupons", get(coupon_banks::http::list_coupons).post(coupon_banks::http::load))
+        .route("/v1/coupon_banks/{id}/coupons/retire", post(coupon_banks::http::retire))
+        // What is unknown here would be taken for a link without this.
+        .route("/v1/{*unknown}", any(frame::no_route))
 }
 
 /// Called by anybody: probes, and readers of the contract. Never turned away under load.
