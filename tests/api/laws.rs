@@ -27,8 +27,7 @@ async fn every_law_of_conservation_sees_the_bug_that_breaks_it() {
         ),
         ("update coupon_segments set next_position = size", "a free coupon behind"),
         (
-            "alter table referral_codes drop constraint referral_codes_position_fkey;
-            update referral_codes set position = 77",
+            "update referral_codes set position = 77",
             "a coupon that is with two people",
         ),
         (
@@ -41,6 +40,16 @@ async fn every_law_of_conservation_sees_the_bug_that_breaks_it() {
         ),
         ("delete from conversions", "an attributed purchase without"),
         ("update purchases set attributed_via = null, attributed_referral_code_id = null, reason = 'no_code'", "an attributed purchase without"),
+        ("update purchases set account_id = account_id + 1", "a row that names"),
+        ("update purchases set attributed_referral_code_id = 77", "a row that names"),
+        ("update conversions set campaign_id = 77", "a row that names"),
+        ("update conversions set purchase_id = 77", "a row that names"),
+        (
+            "alter table referral_codes drop constraint referral_codes_customer_id_fkey;
+            update customers set account_id = account_id + 1",
+            "a row that names",
+        ),
+        ("delete from campaigns", "a row that names"),
     ];
     for (bug, law) in bugs {
         let app = TestApp::start().await;
