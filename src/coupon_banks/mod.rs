@@ -57,17 +57,6 @@ pub struct Coupon {
     pub code_key: CodeKey,
 }
 
-/// A coupon as it is handed out.
-#[derive(Clone, Debug)]
-pub struct LoadedCoupon {
-    pub account_id: AccountId,
-    pub place: CouponPlace,
-    pub code: CouponCode,
-    pub pin: Option<String>,
-    pub bank_id: CouponBankId,
-    pub bank_name: String,
-}
-
 /// What has become of a coupon.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, serde::Serialize, sqlx::Type)]
 #[serde(rename_all = "snake_case")]
