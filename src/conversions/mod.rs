@@ -1,9 +1,6 @@
 //! Conversions: attributed purchases on their way to a reward. Pending first, then approved or rejected.
 
-pub mod store;
-
 use crate::attribution::Fraud;
-use crate::types::ids::{AccountId, CampaignId, PurchaseId, ReferralCodeId};
 
 /// Where a conversion stands.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -25,15 +22,4 @@ impl Status {
             Self::Rejected => "rejected",
         }
     }
-}
-
-/// A conversion that is to be stored with its purchase.
-#[derive(Clone, Debug)]
-pub struct NewConversion {
-    pub account_id: AccountId,
-    pub purchase_id: PurchaseId,
-    pub campaign_id: CampaignId,
-    pub referral_code_id: ReferralCodeId,
-    pub status: Status,
-    pub fraud: Fraud,
 }

@@ -12,7 +12,7 @@ use std::time::Duration;
 use sqlx::postgres::{PgConnectOptions, PgPoolOptions};
 use sqlx::{Connection, PgPool};
 
-pub use session::Session;
+pub use session::{Alone, Session};
 pub use transact::{Abort, Applied, Fault, transact};
 
 /// The sessions' settings: limits that free what a lost client or a cut network would hold for ever.

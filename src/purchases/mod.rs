@@ -5,6 +5,7 @@
 pub mod bulk;
 pub mod facts;
 pub mod http;
+pub mod insert;
 pub mod lane;
 pub mod record;
 pub mod store;
