@@ -16,6 +16,7 @@ use super::{Issued, Outcome, ReferralCodeToIssue, Refusal, Wish};
 use crate::accounts::{Account, Caller};
 use crate::coupon_banks::http::BankName;
 use crate::customers::{CustomerOut, Person};
+use crate::telemetry::Counters;
 use crate::types::ids::{CampaignId, CouponBankId};
 use crate::web::error::{ApiError, Code};
 use crate::web::extract::Body;
@@ -34,9 +35,11 @@ pub async fn issue(
     Ok((status, Json(issued)))
 }
 
+static REFERRAL_CODES: Counters = Counters::new("goodword_referral_codes_total", "outcome");
+
 /// What a call is answered with, alone or among others. Counts it.
 fn answer(outcome: Outcome, public_url: &str, account: &Account) -> Result<(StatusCode, ReferralCodeOut), ApiError> {
-    metrics::counter!("goodword_referral_codes_total", "outcome" => outcome.label()).increment(1);
+    REFERRAL_CODES.count(outcome.label());
     let (status, issued) = match outcome {
         Outcome::Created(issued) => (StatusCode::CREATED, issued),
         Outcome::Existing(issued) => (StatusCode::OK, issued),
