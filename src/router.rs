@@ -14,7 +14,7 @@ use crate::web::error::{ApiError, Code};
 use crate::web::state::App;
 use crate::web::{docs, frame};
 use crate::worker::Running;
-use crate::{campaigns, coupon_banks, purchases, referral_codes, tracking};
+use crate::{campaigns, conversions, coupon_banks, customers, purchases, referral_codes, tracking};
 
 /// The whole service.
 pub fn router(running: &Running) -> Router {
@@ -40,11 +40,23 @@ pub fn router(running: &Running) -> Router {
 /// Called by shops, tills and their engineers, with an account's credentials.
 fn merchants() -> Router<Running> {
     Router::new()
-        .route("/referral_codes", post(referral_codes::http::issue))
+        .route("/referral_codes", get(referral_codes::http::list).post(referral_codes::http::issue))
         .route("/referral_codes/batch", post(referral_codes::http::issue_lines))
-        .route("/purchases", post(purchases::http::record))
+        .route("/referral_codes/{code}", get(referral_codes::http::find))
+        .route("/purchases", get(purchases::http::list).post(purchases::http::record))
         .route("/purchases/batch", post(purchases::http::record_lines))
         .route("/purchases/{order_id}", get(purchases::http::find))
+        .route("/conversions", get(conversions::http::list))
+        .route("/conversions/{id}", get(conversions::http::find))
+        .route("/customers", get(customers::http::list))
+        .route("/customers/{id}", get(customers::http::find))
+        .route("/customers/{id}/conversions", get(conversions::http::list_of_customer))
+        .route("/customers/{id}/email-recipients", get(customers::http::list_email_recipients))
+        .route("/customers/{id}/referral_codes", get(referral_codes::http::list_of_customer))
+        .route("/customers/{id}/shares", get(customers::http::list_shares_of_customer))
+        .route("/shares", get(customers::http::list_shares))
+        .route("/shares/{id}", get(customers::http::find_share))
+        .route("/opt_outs/emails", get(customers::http::list_opt_outs).post(customers::http::create_opt_out))
         .route("/campaigns", get(campaigns::http::list).post(campaigns::http::create))
         .route("/campaigns/{id}", get(campaigns::http::find).merge(patch(campaigns::http::change)))
         .route("/coupon_banks", get(coupon_banks::http::list).post(coupon_banks::http::create))

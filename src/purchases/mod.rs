@@ -6,6 +6,8 @@ pub mod bulk;
 pub mod facts;
 pub mod http;
 pub mod lane;
+pub mod list;
+pub mod list_store;
 pub mod record;
 pub mod store;
 

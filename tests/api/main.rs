@@ -16,6 +16,7 @@ mod key_cache;
 mod lanes;
 mod laws;
 mod links;
+mod lists;
 mod order_rules;
 mod order_values;
 mod purchase_batches;
