@@ -14,7 +14,7 @@ use crate::web::error::{ApiError, Code};
 use crate::web::state::App;
 use crate::web::{docs, frame};
 use crate::worker::Running;
-use crate::{campaigns, conversions, coupon_banks, customers, purchases, referral_codes, tracking};
+use crate::{campaigns, conversions, coupon_banks, customers, lookup, purchases, referral_codes, tracking};
 
 /// The whole service.
 pub fn router(running: &Running) -> Router {
@@ -56,6 +56,7 @@ fn merchants() -> Router<Running> {
         .route("/customers/{id}/shares", get(customers::http::list_shares_of_customer))
         .route("/shares", get(customers::http::list_shares))
         .route("/shares/{id}", get(customers::http::find_share))
+        .route("/lookup", get(lookup::http::look_up))
         .route("/opt_outs/emails", get(customers::http::list_opt_outs).post(customers::http::create_opt_out))
         .route("/campaigns", get(campaigns::http::list).post(campaigns::http::create))
         .route("/campaigns/{id}", get(campaigns::http::find).merge(patch(campaigns::http::change)))

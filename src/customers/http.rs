@@ -16,12 +16,12 @@ use super::{CustomerOut, list_store};
 use crate::accounts::Caller;
 use crate::types::email::Email;
 use crate::types::ids::{AccountId, CustomerId};
-use crate::types::text::OpaqueId;
 use crate::web::error::{ApiError, Code};
 use crate::web::extract::{Params, PathTexts};
-use crate::web::fields::{Fields, WireId};
+use crate::web::fields::Fields;
 use crate::web::lists::{List, Owned, PageOut};
 use crate::web::state::App;
+use crate::web::values::{ListedId, ListedName};
 
 const CUSTOMERS: List = List { name: "customers", filters: &["id", "email", "account_id"] };
 
@@ -64,9 +64,8 @@ pub async fn list(
 
 fn read_choice(fields: &Fields<'_>) -> Choice {
     Choice {
-        // An id that cannot be ours names nobody, as zero does.
-        id: fields.parse::<WireId>("id").map(|id| CustomerId(id.known().unwrap_or(0))),
-        external_id: fields.parse::<OpaqueId>("account_id"),
+        id: fields.parse::<ListedId>("id").map(|id| CustomerId(id.0)),
+        external_id: fields.parse::<ListedName>("account_id").map(|id| id.0),
         email: fields.parse::<Email>("email").map(|email| email.key()),
     }
 }

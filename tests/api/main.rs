@@ -17,6 +17,7 @@ mod lanes;
 mod laws;
 mod links;
 mod lists;
+mod lookup;
 mod order_rules;
 mod order_values;
 mod purchase_batches;

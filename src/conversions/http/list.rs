@@ -15,6 +15,7 @@ use crate::web::extract::{Params, PathTexts};
 use crate::web::fields::Fields;
 use crate::web::lists::{List, Owned, PageOut};
 use crate::web::state::App;
+use crate::web::values::ListedName;
 
 const CONVERSIONS: List = List {
     name: "conversions",
@@ -33,7 +34,7 @@ pub async fn list(
     let owned = Owned { account: account.id, zone: &account.zone, within: 0 };
     let (wanted, walk) = params.read(|fields| {
         let choice = Choice {
-            order_id: fields.parse("order_id"),
+            order_id: fields.parse::<ListedName>("order_id").map(|id| id.0),
             email: fields.parse::<Email>("email").map(|email| email.key()),
             campaign_id: read_campaign(fields),
             status: read_status(fields),
@@ -54,18 +55,14 @@ pub async fn list_of_customer(
     params: Params,
 ) -> Result<Json<PageOut<ConversionOut>>, ApiError> {
     let account = &*caller.account;
-    let mut conn = app.pool.acquire().await?;
-    let advocate = customers::http::find_named(&mut conn, account.id, &path).await?;
-    let owned = Owned { account: account.id, zone: &account.zone, within: advocate.0 };
-    let (wanted, walk) = params.read(|fields| {
-        let choice = Choice {
-            advocate_id: Some(advocate),
-            campaign_id: read_campaign(fields),
-            status: read_status(fields),
-            ..Choice::default()
-        };
-        Some((Wanted { choice, ..Wanted::default() }, OF_CUSTOMER.read(fields, owned)?))
+    let owned = Owned { account: account.id, zone: &account.zone, within: path.id(0).unwrap_or(0) };
+    let (choice, walk) = params.read(|fields| {
+        let (campaign_id, status) = (read_campaign(fields), read_status(fields));
+        Some((Choice { campaign_id, status, ..Choice::default() }, OF_CUSTOMER.read(fields, owned)?))
     })?;
+    let mut conn = app.pool.acquire().await?;
+    let advocate_id = Some(customers::http::find_named(&mut conn, account.id, &path).await?);
+    let wanted = Wanted { choice: Choice { advocate_id, ..choice }, ..Wanted::default() };
     let found = list::list(&mut conn, account.id, &wanted, &walk.span()).await?;
     Ok(Json(walk.page(found, |conversion| ConversionOut::new(conversion, &app.public_url, account))))
 }

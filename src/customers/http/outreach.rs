@@ -40,8 +40,9 @@ pub async fn list_shares_of_customer(
     path: PathTexts,
     params: Params,
 ) -> Result<Json<PageOut<Never>>, ApiError> {
-    let customer = find_named(&mut *app.pool.acquire().await?, caller.account.id, &path).await?;
-    nothing(SHARES, &caller, &params, customer.0)
+    let page = nothing(SHARES, &caller, &params, path.id(0).unwrap_or(0))?;
+    find_named(&mut *app.pool.acquire().await?, caller.account.id, &path).await?;
+    Ok(page)
 }
 
 /// `GET /v1/customers/{id}/email-recipients`
@@ -51,8 +52,9 @@ pub async fn list_email_recipients(
     path: PathTexts,
     params: Params,
 ) -> Result<Json<PageOut<Never>>, ApiError> {
-    let customer = find_named(&mut *app.pool.acquire().await?, caller.account.id, &path).await?;
-    nothing(EMAIL_RECIPIENTS, &caller, &params, customer.0)
+    let page = nothing(EMAIL_RECIPIENTS, &caller, &params, path.id(0).unwrap_or(0))?;
+    find_named(&mut *app.pool.acquire().await?, caller.account.id, &path).await?;
+    Ok(page)
 }
 
 fn nothing(list: List, caller: &Caller, params: &Params, within: i64) -> Result<Json<PageOut<Never>>, ApiError> {

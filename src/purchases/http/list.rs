@@ -12,6 +12,7 @@ use crate::web::error::ApiError;
 use crate::web::extract::Params;
 use crate::web::lists::{List, Owned, PageOut};
 use crate::web::state::App;
+use crate::web::values::ListedName;
 
 const PURCHASES: List = List {
     name: "purchases",
@@ -27,9 +28,9 @@ pub async fn list(
     let owned = Owned { account: caller.account.id, zone: &caller.account.zone, within: 0 };
     let (wanted, walk) = params.read(|fields| {
         let choice = Choice {
-            order_id: fields.parse("order_id"),
+            order_id: fields.parse::<ListedName>("order_id").map(|id| id.0),
             email: fields.parse::<Email>("email").map(|email| email.key()),
-            external_id: fields.parse("account_id"),
+            external_id: fields.parse::<ListedName>("account_id").map(|id| id.0),
             campaign_id: read_campaign(fields),
             ..Choice::default()
         };

@@ -11,9 +11,10 @@ use crate::types::codes::{CodeKey, RecordedCode, fold};
 use crate::types::ids::CampaignId;
 use crate::web::error::{ApiError, Code};
 use crate::web::extract::{Params, PathTexts};
-use crate::web::fields::{Fields, WireId};
+use crate::web::fields::Fields;
 use crate::web::lists::{List, Owned, PageOut};
 use crate::web::state::App;
+use crate::web::values::{ListedId, ListedName};
 
 const REFERRAL_CODES: List = List {
     name: "referral_codes",
@@ -32,8 +33,8 @@ pub async fn list(
     let (wanted, walk) = params.read(|fields| {
         let wanted = Wanted {
             codes: read_codes(fields),
-            customer_id: fields.parse::<WireId>("customer_id").map(|id| id.known().unwrap_or(0).into()),
-            external_id: fields.parse("account_id"),
+            customer_id: fields.parse::<ListedId>("customer_id").map(|id| id.0.into()),
+            external_id: fields.parse::<ListedName>("account_id").map(|id| id.0),
             email: fields.parse("email"),
             campaign_id: read_campaign(fields),
         };
@@ -52,14 +53,14 @@ pub async fn list_of_customer(
     params: Params,
 ) -> Result<Json<PageOut<ReferralCodeOut>>, ApiError> {
     let account = &*caller.account;
-    let mut conn = app.pool.acquire().await?;
-    let customer = customers::http::find_named(&mut conn, account.id, &path).await?;
-    let owned = Owned { account: account.id, zone: &account.zone, within: customer.0 };
-    let (wanted, walk) = params.read(|fields| {
+    let owned = Owned { account: account.id, zone: &account.zone, within: path.id(0).unwrap_or(0) };
+    let (campaign_id, walk) = params.read(|fields| {
         let campaign_id = read_campaign(fields);
-        let wanted = Wanted { customer_id: Some(customer), campaign_id, ..Wanted::default() };
-        Some((wanted, OF_CUSTOMER.read(fields, owned)?))
+        Some((campaign_id, OF_CUSTOMER.read(fields, owned)?))
     })?;
+    let mut conn = app.pool.acquire().await?;
+    let customer_id = Some(customers::http::find_named(&mut conn, account.id, &path).await?);
+    let wanted = Wanted { customer_id, campaign_id, ..Wanted::default() };
     let found = list::list(&mut conn, account.id, &wanted, &walk.span()).await?;
     Ok(Json(walk.page(found, |issued| ReferralCodeOut::listed(issued, &app.public_url, account))))
 }
@@ -77,9 +78,9 @@ pub async fn find(State(app): State<App>, caller: Caller, path: PathTexts) -> Re
     Ok(Json(ReferralCodeOut::listed(found, &app.public_url, account)))
 }
 
-/// Reads `campaign_id`. An id that cannot be ours names nothing, as zero does.
+/// Reads `campaign_id`.
 pub fn read_campaign(fields: &Fields<'_>) -> Option<CampaignId> {
-    fields.parse::<WireId>("campaign_id").map(|id| CampaignId(id.known().unwrap_or(0)))
+    fields.parse::<ListedId>("campaign_id").map(|id| CampaignId(id.0))
 }
 
 /// Reads `referral_code` and `coupon_code`, in any case.

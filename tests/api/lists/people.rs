@@ -27,10 +27,22 @@ async fn customers_are_found_by_each_of_their_names() {
         let page = app.get(&format!("/v1/customers?{query}")).await.expect(200);
         assert_eq!((&page["results"], &page["total_results_count"]), (&json!([wanted]), &json!(1)), "{query}");
     }
-    for query in ["id=1", "id=abc", "email=c2@example.com", "account_id=c1", "account_id=C2&email=ada@example.com"] {
+    for query in [
+        "id=1",
+        "id=9223372036854775808",
+        "email=c2@example.com",
+        "account_id=c1",
+        "account_id=C2&email=ada@example.com",
+    ] {
         let page = app.get(&format!("/v1/customers?{query}")).await.expect(200);
         assert_eq!((rows(&page).len(), &page["total_results_count"]), (0, &json!(0)), "{query}");
     }
+    app.get("/v1/customers?id=abc").await.refused(400, "invalid_id");
+    for path in ["/v1/customers", "/v1/purchases", "/v1/referral_codes"] {
+        // A program that lost the id must not be given everybody.
+        app.get(&format!("{path}?account_id=%20")).await.refused(400, "missing");
+    }
+    app.get("/v1/customers/1/conversions?limit=0").await.refused(400, "invalid_parameter");
     for path in ["", "/conversions", "/referral_codes", "/shares", "/email-recipients"] {
         for id in ["abc", "1", "0"] {
             app.get(&format!("/v1/customers/{id}{path}")).await.refused(404, "customer_not_found");
