@@ -13,10 +13,20 @@ use crate::web::frame::{Frame, Gate, Open};
 use crate::web::state::App;
 use crate::web::{docs, frame};
 use crate::worker::Running;
-use crate::{campaigns, coupon_banks, purchases, referral_codes, tracking};
+use crate::{campaigns, conversions, coupon_banks, customers, lookup, purchases, referral_codes, tracking};
 
 /// The first segments of the merchants' routes. Clients of the compatible API may leave the version out.
-pub const VERSIONED: [&str; 4] = ["campaigns", "coupon_banks", "purchases", "referral_codes"];
+pub const VERSIONED: [&str; 9] = [
+    "campaigns",
+    "conversions",
+    "coupon_banks",
+    "customers",
+    "lookup",
+    "opt_outs",
+    "purchases",
+    "referral_codes",
+    "shares",
+];
 
 /// The whole service.
 pub fn router(running: &Running) -> Router {
@@ -43,11 +53,24 @@ fn inside<G: Gate>(frame: Frame<G>, routes: Router<Running>) -> Router<Running> 
 /// Called by shops, tills and their engineers, with an account's credentials.
 fn merchants() -> Router<Running> {
     Router::new()
-        .route("/v1/referral_codes", post(referral_codes::http::issue))
+        .route("/v1/referral_codes", get(referral_codes::http::list).post(referral_codes::http::issue))
         .route("/v1/referral_codes/batch", post(referral_codes::http::issue_lines))
-        .route("/v1/purchases", post(purchases::http::record))
+        .route("/v1/referral_codes/{code}", get(referral_codes::http::find))
+        .route("/v1/purchases", get(purchases::http::list).post(purchases::http::record))
         .route("/v1/purchases/batch", post(purchases::http::record_lines))
         .route("/v1/purchases/{order_id}", get(purchases::http::find))
+        .route("/v1/conversions", get(conversions::http::list))
+        .route("/v1/conversions/{id}", get(conversions::http::find))
+        .route("/v1/customers", get(customers::http::list))
+        .route("/v1/customers/{id}", get(customers::http::find))
+        .route("/v1/customers/{id}/conversions", get(conversions::http::list_of_customer))
+        .route("/v1/customers/{id}/email-recipients", get(customers::http::list_email_recipients))
+        .route("/v1/customers/{id}/referral_codes", get(referral_codes::http::list_of_customer))
+        .route("/v1/customers/{id}/shares", get(customers::http::list_shares_of_customer))
+        .route("/v1/shares", get(customers::http::list_shares))
+        .route("/v1/shares/{id}", get(customers::http::find_share))
+        .route("/v1/lookup", get(lookup::http::look_up))
+        .route("/v1/opt_outs/emails", get(customers::http::list_opt_outs).post(customers::http::create_opt_out))
         .route("/v1/campaigns", get(campaigns::http::list).post(campaigns::http::create))
         .route("/v1/campaigns/{id}", get(campaigns::http::find).merge(patch(campaigns::http::change)))
         .route("/v1/coupon_banks", get(coupon_banks::http::list).post(coupon_banks::http::create))

@@ -74,15 +74,21 @@ pub async fn find_all(
     .await
 }
 
-/// Lists an account's campaigns by id.
-pub async fn list(conn: &mut PgConnection, account: AccountId, page: PageRequest) -> sqlx::Result<Vec<Campaign>> {
+/// Lists an account's campaigns by id, those after one id.
+pub async fn list(
+    conn: &mut PgConnection,
+    account: AccountId,
+    after: CampaignId,
+    page: PageRequest,
+) -> sqlx::Result<Vec<Campaign>> {
     sqlx::query_as!(
         Campaign,
         r#"select account_id, id, name, destination_url, archived, created_at from campaigns
-        where account_id = $1
+        where account_id = $1 and id > $2
         order by id
-        limit $2 offset $3"#,
+        limit $3 offset $4"#,
         account.0,
+        after.0,
         page.limit,
         page.offset
     )

@@ -1,5 +1,10 @@
 //! Conversions: attributed purchases on their way to a reward. Pending first, then approved or rejected.
 
+pub mod http;
+pub mod list;
+mod list_rows;
+pub mod list_store;
+
 use crate::attribution::Fraud;
 
 /// Where a conversion stands.

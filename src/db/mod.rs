@@ -1,6 +1,7 @@
 //! The way to PostgreSQL: sessions with limits, and the doors through which transactions go. Knows no domain.
 
 pub mod embedded;
+pub mod lists;
 pub mod migrations;
 pub mod safety;
 mod session;

@@ -1,6 +1,7 @@
 //! Purchases on the wire, in the compatible spelling (contract.md 1.2).
 
 mod batch;
+mod list;
 pub mod read;
 mod show;
 
@@ -10,7 +11,8 @@ use axum::http::{HeaderName, StatusCode};
 use axum::response::{IntoResponse, Response};
 
 pub use self::batch::record_lines;
-use self::show::PurchaseOut;
+pub use self::list::list;
+pub use self::show::PurchaseOut;
 use super::lane::PurchaseLane;
 use super::{OrderKey, Recorded, store};
 use crate::accounts::Caller;

@@ -7,6 +7,8 @@ pub mod facts;
 pub mod http;
 pub mod insert;
 pub mod lane;
+pub mod list;
+pub mod list_store;
 pub mod record;
 pub mod store;
 

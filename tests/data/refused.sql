@@ -249,3 +249,25 @@ insert into conversions (account_id, purchase_id, campaign_id, referral_code_id,
 -- conversions_created_at_check
 update conversions set created_at = 'infinity'
 update conversions set created_at = '-infinity'
+
+-- email_opt_outs_email_check
+update email_opt_outs set email = 'x@'
+update email_opt_outs set email = repeat('x', 321)
+
+-- email_opt_outs_email_key_check
+update email_opt_outs set email_key = 'x@'
+update email_opt_outs set email_key = repeat('x', 321)
+
+-- email_opt_outs_ip_address_check
+update email_opt_outs set ip_address = repeat('x', 46)
+
+-- email_opt_outs_source_check
+update email_opt_outs set source = ''
+update email_opt_outs set source = repeat('x', 65)
+
+-- email_opt_outs_created_at_check
+update email_opt_outs set created_at = 'infinity'
+update email_opt_outs set created_at = '-infinity'
+
+-- email_opt_outs_email_key_key
+insert into email_opt_outs (account_id, email, email_key, created_at) values (1, 'FRIEND@example.mil', 'friend@example.mil', now())
