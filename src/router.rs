@@ -14,7 +14,7 @@ use crate::web::error::{ApiError, Code};
 use crate::web::state::App;
 use crate::web::{docs, frame};
 use crate::worker::Running;
-use crate::{campaigns, coupon_banks, purchases, referral_codes, tracking};
+use crate::{campaigns, conversions, coupon_banks, purchases, referral_codes, rewards, tracking};
 
 /// The whole service.
 pub fn router(running: &Running) -> Router {
@@ -51,6 +51,14 @@ fn merchants() -> Router<Running> {
         .route("/coupon_banks/{id}", get(coupon_banks::http::find))
         .route("/coupon_banks/{id}/coupons", get(coupon_banks::http::list_coupons).post(coupon_banks::http::load))
         .route("/coupon_banks/{id}/coupons/retire", post(coupon_banks::http::retire))
+        .route("/conversions/{id}/approve", post(conversions::review::http::approve))
+        .route("/conversions/{id}/reject", post(conversions::review::http::reject))
+        .route("/conversions/{id}/override", post(conversions::review::http::override_rejection))
+        .route("/conversions/{id}/history", get(conversions::history::http::list))
+        .route("/rewards", get(rewards::http::list))
+        .route("/rewards/{id}", get(rewards::http::find))
+        .route("/rewards/{id}/pay", post(rewards::http::pay))
+        .route("/customers/{id}/rewards", get(rewards::http::list_of_customer))
 }
 
 /// Routes that only an account's credentials open. Checked before the route's own checks: who may not ask is told

@@ -2,10 +2,13 @@
 //!
 //! The order of precedence is data, because the two generations of the compatible API reverse it.
 
+pub mod fraud;
+
 use serde::Serialize;
 
 use crate::types::email::Email;
 use crate::types::ids::{CampaignId, ReferralCodeId};
+use crate::types::self_referral::SelfReferral;
 use crate::types::text::OpaqueId;
 
 /// A kind of evidence that a purchase can carry.
@@ -36,6 +39,8 @@ pub struct Holder {
     pub campaign_id: CampaignId,
     pub external_id: Option<OpaqueId>,
     pub email: Option<Email>,
+    /// What his campaign says of advocates who buy from themselves.
+    pub self_referral: SelfReferral,
 }
 
 /// What a presented code turned out to be.
@@ -110,7 +115,7 @@ pub struct Fraud {
     pub fuzzy_email: bool,
     /// One customer id of the merchant's.
     pub same_customer: bool,
-    /// One browser. Nothing reports browsers yet, so this is never seen.
+    /// One browser at one address. Seen when the conversion is evaluated.
     pub same_shopper: bool,
 }
 
@@ -127,6 +132,13 @@ pub struct Attribution {
     pub via: EvidenceKind,
     pub holder: Holder,
     pub fraud: Fraud,
+}
+
+impl Attribution {
+    /// Whether its conversion is rejected at once, without being evaluated first.
+    pub fn is_rejected(&self) -> bool {
+        self.fraud.is_seen() && self.holder.self_referral == SelfReferral::Reject
+    }
 }
 
 /// The decision for one purchase.
@@ -154,7 +166,11 @@ pub fn decide(buyer: &Buyer, evidence: &[Evidence], precedence: &[EvidenceKind])
         .is_some_and(|(_, first)| named.iter().any(|(_, other)| other.referral_code_id != first.referral_code_id));
     let considered = ranked.iter().map(|evidence| consider(evidence, winner.map(|(kind, _)| kind))).collect();
     let outcome = match winner {
-        Some((via, holder)) => Ok(Attribution { via, holder: holder.clone(), fraud: inspect(buyer, holder) }),
+        Some((via, holder)) => Ok(Attribution {
+            via,
+            holder: holder.clone(),
+            fraud: inspect(buyer, holder.external_id.as_ref(), holder.email.as_ref()),
+        }),
         None => Err(why_nobody(&ranked)),
     };
     Decision { outcome, conflicting_codes, considered }
@@ -181,9 +197,10 @@ fn why_nobody(ranked: &[&Evidence]) -> Reason {
     }
 }
 
-fn inspect(buyer: &Buyer, advocate: &Holder) -> Fraud {
-    let same_customer = advocate.external_id.is_some() && buyer.external_id == advocate.external_id;
-    let Some(known) = &advocate.email else {
+/// The signs that are seen at once. [`fraud::check`] looks closer, when the conversion is evaluated.
+fn inspect(buyer: &Buyer, external_id: Option<&OpaqueId>, known: Option<&Email>) -> Fraud {
+    let same_customer = external_id.is_some() && buyer.external_id.as_ref() == external_id;
+    let Some(known) = known else {
         return Fraud { same_customer, ..Fraud::default() };
     };
     let same_email = buyer.emails.iter().any(|email| email.key() == known.key());
@@ -202,6 +219,7 @@ mod tests {
             campaign_id: CampaignId(1),
             external_id: OpaqueId::try_from(external_id).ok(),
             email: Email::try_from(email).ok(),
+            self_referral: SelfReferral::Reject,
         }
     }
 

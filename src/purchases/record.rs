@@ -115,7 +115,7 @@ async fn convert(
                 purchase_id: *ids.get(&new.row.key)?,
                 campaign_id: attribution.holder.campaign_id,
                 referral_code_id: attribution.holder.referral_code_id,
-                status: Status::initial(attribution.fraud),
+                status: Status::initial(attribution),
                 fraud: attribution.fraud,
             })
         })
@@ -130,7 +130,7 @@ fn conversion(id: ConversionId, attribution: &Attribution, now: OffsetDateTime) 
     let fraud = attribution.fraud;
     Conversion {
         id,
-        status: Status::initial(fraud).as_str().to_owned(),
+        status: Status::initial(attribution).as_str().to_owned(),
         same_email: fraud.same_email,
         fuzzy_email: fraud.fuzzy_email,
         same_customer: fraud.same_customer,
@@ -268,6 +268,7 @@ impl From<&CodeHolder> for Holder {
             campaign_id: holder.campaign_id,
             external_id: holder.advocate.external_id.clone(),
             email: holder.advocate.email.clone(),
+            self_referral: holder.self_referral,
         }
     }
 }

@@ -8,6 +8,7 @@ use crate::customers::Customer;
 use crate::types::codes::{CodeKey, CouponCode, ReferralCode};
 use crate::types::email::Email;
 use crate::types::ids::{AccountId, CampaignId, CouponBankId, CouponPlace, CustomerId, ReferralCodeId, SegmentId};
+use crate::types::self_referral::SelfReferral;
 use crate::types::text::OpaqueId;
 
 /// Whose referral code in which campaign: unique.
@@ -200,6 +201,8 @@ pub struct CodeHolder {
     pub coupon_code: Option<String>,
     pub campaign_id: CampaignId,
     pub campaign_name: String,
+    /// What the campaign says of advocates who buy from themselves.
+    pub self_referral: SelfReferral,
     pub advocate: Customer,
 }
 
@@ -211,7 +214,7 @@ pub async fn find_holders(
 ) -> sqlx::Result<Vec<((AccountId, CodeKey), CodeHolder)>> {
     let rows = sqlx::query!(
         r#"select r.account_id as "account_id: AccountId", r.code_key as "key: CodeKey", r.id as "referral_code_id: ReferralCodeId",
-            r.code as referral_code, c.code as "coupon_code?", g.id as "campaign_id: CampaignId", g.name as campaign_name,
+            r.code as referral_code, c.code as "coupon_code?", g.id as "campaign_id: CampaignId", g.name as campaign_name, g.self_referral,
             u.id as "customer_id: CustomerId", u.external_id as "external_id: OpaqueId", u.email as "email: Email", u.first_name, u.last_name
         from unnest($1::bigint[], $2::text[]) as wanted (account_id, code_key)
         join referral_codes r on r.account_id = wanted.account_id and r.code_key = wanted.code_key
@@ -240,6 +243,7 @@ pub async fn find_holders(
                 coupon_code: row.coupon_code,
                 campaign_id: row.campaign_id,
                 campaign_name: row.campaign_name,
+                self_referral: row.self_referral.into(),
                 advocate,
             };
             ((row.account_id, row.key), holder)
@@ -256,7 +260,7 @@ pub async fn find_coupon_holders(
     let rows = sqlx::query!(
         r#"select c.account_id as "account_id: AccountId", c.code_key as "key: CodeKey", c.code as coupon_code,
             r.id as "referral_code_id?: ReferralCodeId", r.code as "referral_code?", g.id as "campaign_id?: CampaignId",
-            g.name as "campaign_name?", u.id as "customer_id?: CustomerId", u.external_id as "external_id?: OpaqueId",
+            g.name as "campaign_name?", g.self_referral as "self_referral?", u.id as "customer_id?: CustomerId", u.external_id as "external_id?: OpaqueId",
             u.email as "email?: Email", u.first_name as "first_name?", u.last_name as "last_name?"
         from unnest($1::bigint[], $2::text[]) as wanted (account_id, code_key)
         join coupons c on c.account_id = wanted.account_id and c.code_key = wanted.code_key
@@ -287,6 +291,7 @@ pub async fn find_coupon_holders(
                     coupon_code: Some(row.coupon_code),
                     campaign_id,
                     campaign_name,
+                    self_referral: row.self_referral.map(SelfReferral::from).unwrap_or_default(),
                     advocate,
                 },
             );
