@@ -14,7 +14,7 @@ use crate::web::error::{ApiError, Code};
 use crate::web::state::App;
 use crate::web::{docs, frame};
 use crate::worker::Running;
-use crate::{campaigns, conversions, coupon_banks, purchases, referral_codes, rewards, tracking};
+use crate::{campaigns, conversions, coupon_banks, customers, purchases, referral_codes, rewards, tracking};
 
 /// The whole service.
 pub fn router(running: &Running) -> Router {
@@ -51,6 +51,11 @@ fn merchants() -> Router<Running> {
         .route("/coupon_banks/{id}", get(coupon_banks::http::find))
         .route("/coupon_banks/{id}/coupons", get(coupon_banks::http::list_coupons).post(coupon_banks::http::load))
         .route("/coupon_banks/{id}/coupons/retire", post(coupon_banks::http::retire))
+        .route(
+            "/purchases/{order_id}/refunds",
+            get(purchases::refunds::http::list).post(purchases::refunds::http::refund),
+        )
+        .route("/purchases/{order_id}/cancel", post(purchases::refunds::http::cancel))
         .route("/conversions/{id}/approve", post(conversions::review::http::approve))
         .route("/conversions/{id}/reject", post(conversions::review::http::reject))
         .route("/conversions/{id}/override", post(conversions::review::http::override_rejection))
@@ -58,6 +63,10 @@ fn merchants() -> Router<Running> {
         .route("/rewards", get(rewards::http::list))
         .route("/rewards/{id}", get(rewards::http::find))
         .route("/rewards/{id}/pay", post(rewards::http::pay))
+        .route("/customers/{id}/block", post(customers::blocks::block))
+        .route("/customers/{id}/unblock", post(customers::blocks::unblock))
+        .route("/referral_codes/{code}/block", post(referral_codes::blocks::block))
+        .route("/referral_codes/{code}/unblock", post(referral_codes::blocks::unblock))
         .route("/customers/{id}/rewards", get(rewards::http::list_of_customer))
 }
 

@@ -50,8 +50,19 @@ pub enum Finding {
     Unknown,
     /// A coupon of the account that nobody holds yet.
     Unbound,
+    /// An advocate's to whom nothing is credited any more.
+    Blocked(Block, ReferralCodeId),
     /// An advocate's.
     Names(Holder),
+}
+
+/// What keeps an advocate from being credited.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Block {
+    /// This code of his.
+    Code,
+    /// He himself.
+    Customer,
 }
 
 /// A code that came with the purchase, and what it turned out to be.
@@ -75,6 +86,8 @@ pub enum Reason {
     NoCode,
     UnknownCode,
     UnboundCode,
+    BlockedCode,
+    BlockedCustomer,
 }
 
 impl Reason {
@@ -84,6 +97,8 @@ impl Reason {
             Self::NoCode => "no_code",
             Self::UnknownCode => "unknown_code",
             Self::UnboundCode => "unbound_code",
+            Self::BlockedCode => "blocked_code",
+            Self::BlockedCustomer => "blocked_customer",
         }
     }
 }
@@ -96,6 +111,8 @@ pub enum Verdict {
     Outranked,
     UnknownCode,
     UnboundCode,
+    BlockedCode,
+    BlockedCustomer,
 }
 
 /// One piece of evidence with its verdict: the reasons that are kept with the purchase.
@@ -158,7 +175,7 @@ pub fn decide(buyer: &Buyer, evidence: &[Evidence], precedence: &[EvidenceKind])
         .iter()
         .filter_map(|evidence| match &evidence.finding {
             Finding::Names(holder) => Some((evidence.kind, holder)),
-            Finding::Unknown | Finding::Unbound => None,
+            Finding::Unknown | Finding::Unbound | Finding::Blocked(..) => None,
         })
         .collect();
     let winner = named.first().copied();
@@ -180,15 +197,25 @@ fn consider(evidence: &Evidence, winner: Option<EvidenceKind>) -> Considered {
     let (verdict, referral_code_id) = match &evidence.finding {
         Finding::Unknown => (Verdict::UnknownCode, None),
         Finding::Unbound => (Verdict::UnboundCode, None),
+        Finding::Blocked(Block::Code, id) => (Verdict::BlockedCode, Some(*id)),
+        Finding::Blocked(Block::Customer, id) => (Verdict::BlockedCustomer, Some(*id)),
         Finding::Names(holder) if winner == Some(evidence.kind) => (Verdict::Decided, Some(holder.referral_code_id)),
         Finding::Names(holder) => (Verdict::Outranked, Some(holder.referral_code_id)),
     };
     Considered { kind: evidence.kind, verdict, referral_code_id }
 }
 
-/// The reason that tells most: a code that is ours but nobody's may have leaked.
+/// The reason that tells most: who is blocked before what nobody holds, and a code that is ours but nobody's, which may have
+/// leaked, before one that is not ours.
 fn why_nobody(ranked: &[&Evidence]) -> Reason {
-    if ranked.iter().any(|evidence| evidence.finding == Finding::Unbound) {
+    let blocked = ranked.iter().find_map(|evidence| match evidence.finding {
+        Finding::Blocked(Block::Code, _) => Some(Reason::BlockedCode),
+        Finding::Blocked(Block::Customer, _) => Some(Reason::BlockedCustomer),
+        _ => None,
+    });
+    if let Some(blocked) = blocked {
+        blocked
+    } else if ranked.iter().any(|evidence| evidence.finding == Finding::Unbound) {
         Reason::UnboundCode
     } else if ranked.is_empty() {
         Reason::NoCode
@@ -271,6 +298,9 @@ mod tests {
         assert_eq!(reason(&[]), Some(Reason::NoCode));
         assert_eq!(reason(&both(Finding::Unknown, Finding::Unknown)), Some(Reason::UnknownCode));
         assert_eq!(reason(&both(Finding::Unknown, Finding::Unbound)), Some(Reason::UnboundCode));
+        let blocked = |block| Finding::Blocked(block, ReferralCodeId(1));
+        assert_eq!(reason(&both(blocked(Block::Code), Finding::Unbound)), Some(Reason::BlockedCode));
+        assert_eq!(reason(&both(Finding::Unbound, blocked(Block::Customer))), Some(Reason::BlockedCustomer));
     }
 
     #[test]
@@ -303,8 +333,13 @@ mod tests {
         }
 
         #[test]
-        fn a_purchase_is_attributed_exactly_when_a_code_names_somebody(one in 0_u8..3, other in 0_u8..3) {
-            let finding = |n, id| match n { 0 => Finding::Unknown, 1 => Finding::Unbound, _ => Finding::Names(holder(id, "A", "")) };
+        fn a_purchase_is_attributed_exactly_when_a_code_names_somebody(one in 0_u8..4, other in 0_u8..4) {
+            let finding = |n, id| match n {
+                0 => Finding::Unknown,
+                1 => Finding::Unbound,
+                2 => Finding::Names(holder(id, "A", "")),
+                _ => Finding::Blocked(Block::Code, ReferralCodeId(id)),
+            };
             let decision = decide(&Buyer::default(), &both(finding(one, 1), finding(other, 2)), LEGACY_PRECEDENCE);
             prop_assert_eq!(decision.outcome.is_ok(), one == 2 || other == 2);
             prop_assert_eq!(decision.considered.len(), 2);

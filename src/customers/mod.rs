@@ -2,6 +2,7 @@
 //!
 //! [`registry`] decides who is meant without IO; [`store`] reads and writes. Callers hold the transaction.
 
+pub mod blocks;
 pub mod registry;
 pub mod store;
 

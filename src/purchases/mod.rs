@@ -7,6 +7,7 @@ pub mod facts;
 pub mod http;
 pub mod lane;
 pub mod record;
+pub mod refunds;
 pub mod store;
 
 use std::net::IpAddr;

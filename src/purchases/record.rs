@@ -11,7 +11,7 @@ use time::OffsetDateTime;
 
 use super::store::{self, NewPurchase};
 use super::{AttributedTo, Conversion, OrderKey, Purchase, PurchaseToRecord, Recorded, facts};
-use crate::attribution::{self, Attribution, Buyer, Decision, Evidence, EvidenceKind, Finding, Holder};
+use crate::attribution::{self, Attribution, Block, Buyer, Decision, Evidence, EvidenceKind, Finding, Holder};
 use crate::conversions::{self, NewConversion, Status};
 use crate::customers;
 use crate::db::Abort;
@@ -232,7 +232,7 @@ impl CodeBook {
             .filter(|(_, code)| code.as_ref().and_then(RecordedCode::key).is_some())
             .map(|(kind, _)| {
                 let finding = match self.find(row, kind) {
-                    Some(Some(holder)) => Finding::Names(holder.into()),
+                    Some(Some(holder)) => holder.into(),
                     Some(None) => Finding::Unbound,
                     None => Finding::Unknown,
                 };
@@ -261,14 +261,20 @@ impl CodeBook {
     }
 }
 
-impl From<&CodeHolder> for Holder {
+impl From<&CodeHolder> for Finding {
     fn from(holder: &CodeHolder) -> Self {
-        Self {
+        if holder.is_customer_blocked {
+            return Self::Blocked(Block::Customer, holder.referral_code_id);
+        }
+        if holder.is_code_blocked {
+            return Self::Blocked(Block::Code, holder.referral_code_id);
+        }
+        Self::Names(Holder {
             referral_code_id: holder.referral_code_id,
             campaign_id: holder.campaign_id,
             external_id: holder.advocate.external_id.clone(),
             email: holder.advocate.email.clone(),
             self_referral: holder.self_referral,
-        }
+        })
     }
 }

@@ -203,6 +203,8 @@ pub struct CodeHolder {
     pub campaign_name: String,
     /// What the campaign says of advocates who buy from themselves.
     pub self_referral: SelfReferral,
+    pub is_code_blocked: bool,
+    pub is_customer_blocked: bool,
     pub advocate: Customer,
 }
 
@@ -215,6 +217,7 @@ pub async fn find_holders(
     let rows = sqlx::query!(
         r#"select r.account_id as "account_id: AccountId", r.code_key as "key: CodeKey", r.id as "referral_code_id: ReferralCodeId",
             r.code as referral_code, c.code as "coupon_code?", g.id as "campaign_id: CampaignId", g.name as campaign_name, g.self_referral,
+            r.blocked_at is not null as "is_code_blocked!", u.blocked_at is not null as "is_customer_blocked!",
             u.id as "customer_id: CustomerId", u.external_id as "external_id: OpaqueId", u.email as "email: Email", u.first_name, u.last_name
         from unnest($1::bigint[], $2::text[]) as wanted (account_id, code_key)
         join referral_codes r on r.account_id = wanted.account_id and r.code_key = wanted.code_key
@@ -244,6 +247,8 @@ pub async fn find_holders(
                 campaign_id: row.campaign_id,
                 campaign_name: row.campaign_name,
                 self_referral: row.self_referral.into(),
+                is_code_blocked: row.is_code_blocked,
+                is_customer_blocked: row.is_customer_blocked,
                 advocate,
             };
             ((row.account_id, row.key), holder)
@@ -260,7 +265,8 @@ pub async fn find_coupon_holders(
     let rows = sqlx::query!(
         r#"select c.account_id as "account_id: AccountId", c.code_key as "key: CodeKey", c.code as coupon_code,
             r.id as "referral_code_id?: ReferralCodeId", r.code as "referral_code?", g.id as "campaign_id?: CampaignId",
-            g.name as "campaign_name?", g.self_referral as "self_referral?", u.id as "customer_id?: CustomerId", u.external_id as "external_id?: OpaqueId",
+            g.name as "campaign_name?", g.self_referral as "self_referral?",
+            r.blocked_at is not null as "is_code_blocked!", u.blocked_at is not null as "is_customer_blocked!", u.id as "customer_id?: CustomerId", u.external_id as "external_id?: OpaqueId",
             u.email as "email?: Email", u.first_name as "first_name?", u.last_name as "last_name?"
         from unnest($1::bigint[], $2::text[]) as wanted (account_id, code_key)
         join coupons c on c.account_id = wanted.account_id and c.code_key = wanted.code_key
@@ -292,10 +298,34 @@ pub async fn find_coupon_holders(
                     campaign_id,
                     campaign_name,
                     self_referral: row.self_referral.map(SelfReferral::from).unwrap_or_default(),
+                    is_code_blocked: row.is_code_blocked,
+                    is_customer_blocked: row.is_customer_blocked,
                     advocate,
                 },
             );
             ((row.account_id, row.key), holder)
         })
         .collect())
+}
+
+/// Blocks a referral code, or lets it count again. Gives its text and since when it is blocked; nothing when there is no such code.
+pub async fn block(
+    conn: &mut PgConnection,
+    account: AccountId,
+    key: &CodeKey,
+    is_blocked: bool,
+    now: OffsetDateTime,
+) -> sqlx::Result<Option<(ReferralCode, Option<OffsetDateTime>)>> {
+    let blocked = sqlx::query!(
+        r#"update referral_codes set blocked_at = case when $3 then coalesce(blocked_at, $4) end
+        where account_id = $1 and code_key = $2
+        returning code as "code: ReferralCode", blocked_at"#,
+        account.0,
+        key as &CodeKey,
+        is_blocked,
+        now
+    )
+    .fetch_optional(conn)
+    .await?;
+    Ok(blocked.map(|row| (row.code, row.blocked_at)))
 }

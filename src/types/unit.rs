@@ -93,7 +93,8 @@ pub fn parse_percentage(text: &str) -> Result<Decimal, InvalidAmount> {
     if is_too_fine { Err(InvalidAmount::TooManyDecimals(PERCENTAGE_DECIMALS)) } else { Ok(percentage) }
 }
 
-fn parse_above_zero(text: &str) -> Result<Decimal, InvalidAmount> {
+/// Reads an amount above zero, whatever its decimals.
+pub fn parse_above_zero(text: &str) -> Result<Decimal, InvalidAmount> {
     let number = parse_decimal(text)?;
     if number > Decimal::ZERO && number <= AMOUNT_MAX { Ok(number) } else { Err(InvalidAmount::OutOfRange) }
 }
