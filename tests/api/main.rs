@@ -3,6 +3,7 @@
 
 mod attribution;
 mod batches;
+mod blocks;
 mod campaigns;
 mod contract;
 mod coupon_banks;
@@ -24,5 +25,6 @@ mod purchases;
 mod races;
 mod referral_code_batches;
 mod referral_codes;
+mod refunds;
 mod reviews;
 mod rewards;
