@@ -55,6 +55,7 @@ fn merchants() -> Router<Running> {
             "/purchases/{order_id}/refunds",
             get(purchases::refunds::http::list).post(purchases::refunds::http::refund),
         )
+        .route("/purchases/{order_id}/attribution", get(purchases::explain::http::explain))
         .route("/purchases/{order_id}/cancel", post(purchases::refunds::http::cancel))
         .route("/conversions/{id}/approve", post(conversions::review::http::approve))
         .route("/conversions/{id}/reject", post(conversions::review::http::reject))

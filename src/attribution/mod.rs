@@ -115,6 +115,20 @@ pub enum Verdict {
     BlockedCustomer,
 }
 
+impl Verdict {
+    /// The verdict's spelling on the wire and in the database.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Decided => "decided",
+            Self::Outranked => "outranked",
+            Self::UnknownCode => "unknown_code",
+            Self::UnboundCode => "unbound_code",
+            Self::BlockedCode => "blocked_code",
+            Self::BlockedCustomer => "blocked_customer",
+        }
+    }
+}
+
 /// One piece of evidence with its verdict: the reasons that are kept with the purchase.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
 pub struct Considered {

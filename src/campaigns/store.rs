@@ -1,6 +1,7 @@
 //! The SQL of campaigns: one statement a function.
 
 use rust_decimal::Decimal;
+use serde_json::value::RawValue;
 use sqlx::PgConnection;
 use sqlx::types::Json;
 use time::OffsetDateTime;
@@ -180,6 +181,27 @@ pub async fn insert_rules(
     .execute(conn)
     .await?;
     Ok(())
+}
+
+/// The rules that were in force at a moment, as JSON, and since when. Nothing before any were set: then they were the defaults.
+pub async fn find_rules_at(
+    conn: &mut PgConnection,
+    account: AccountId,
+    id: CampaignId,
+    at: OffsetDateTime,
+) -> sqlx::Result<Option<(OffsetDateTime, Box<RawValue>)>> {
+    let found = sqlx::query!(
+        r#"select in_force_from, rules as "rules: Json<Box<RawValue>>" from campaign_rules
+        where account_id = $1 and campaign_id = $2 and in_force_from <= $3
+        order by id desc
+        limit 1"#,
+        account.0,
+        id.0,
+        at
+    )
+    .fetch_optional(conn)
+    .await?;
+    Ok(found.map(|found| (found.in_force_from, found.rules.0)))
 }
 
 /// Finds a campaign with its rules.

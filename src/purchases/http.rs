@@ -2,7 +2,7 @@
 
 mod batch;
 pub mod read;
-mod show;
+pub mod show;
 
 use axum::Json;
 use axum::extract::State;
@@ -11,8 +11,9 @@ use axum::response::{IntoResponse, Response};
 
 pub use self::batch::record_lines;
 use self::show::PurchaseOut;
+use super::explain::http::DryRun;
 use super::lane::PurchaseLane;
-use super::{OrderKey, Recorded, store};
+use super::{OrderKey, Recorded, explain, store};
 use crate::accounts::Caller;
 use crate::types::ids::AccountId;
 use crate::types::text::OpaqueId;
@@ -28,9 +29,13 @@ pub async fn record(
     State(app): State<App>,
     State(lane): State<PurchaseLane>,
     caller: Caller,
+    DryRun(is_dry_run): DryRun,
     body: Body,
 ) -> Result<Response, ApiError> {
     let purchase = body.read(|fields| read::purchase(fields, &caller.account, app.clock.now()))?;
+    if is_dry_run {
+        return Ok(explain::http::foretell(&app, &purchase).await?.into_response());
+    }
     let (status, purchase) = answer(lane.submit(purchase).await?)?;
     let replayed = (status == StatusCode::OK).then_some([(IDEMPOTENT_REPLAYED, "true")]);
     Ok((status, replayed, Json(purchase)).into_response())

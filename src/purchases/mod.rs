@@ -3,6 +3,7 @@
 //! [`record`] is the one way in. An order is never refused because of its codes.
 
 pub mod bulk;
+pub mod explain;
 pub mod facts;
 pub mod http;
 pub mod lane;
@@ -20,7 +21,7 @@ use crate::types::codes::RecordedCode;
 use crate::types::email::Email;
 use crate::types::ids::{AccountId, CampaignId, ConversionId, CustomerId, PurchaseId};
 use crate::types::money::{Money, Price};
-use crate::types::text::{Name, OpaqueId};
+use crate::types::text::{Name, OpaqueId, UserAgent};
 
 /// What names an order, for ever. The empty source is the web shop's.
 #[derive(Clone, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
@@ -52,6 +53,8 @@ pub struct PurchaseToRecord {
     pub customer: Person,
     pub products: Option<Vec<Product>>,
     pub ip_address: Option<IpAddr>,
+    /// Not a fact of the order: a repeat may bring another.
+    pub user_agent: Option<UserAgent>,
     pub coupon_code: Option<RecordedCode>,
     pub referral_code: Option<RecordedCode>,
 }

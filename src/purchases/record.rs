@@ -188,6 +188,15 @@ async fn recognise(conn: &mut PgConnection, rows: &[&PurchaseToRecord]) -> sqlx:
     Ok(rows.iter().map(|row| if is_named(row) { recognised.next().flatten() } else { None }).collect())
 }
 
+/// Decides who referred an order, and stores nothing. Gives the advocate too.
+pub async fn decide(conn: &mut PgConnection, row: &PurchaseToRecord) -> sqlx::Result<(Decision, Option<AttributedTo>)> {
+    let evidence = CodeBook::load(conn, &[row]).await?;
+    let decision = attribution::decide(&buyer(row), &evidence.about(row), attribution::LEGACY_PRECEDENCE);
+    let found = decision.outcome.as_ref().ok();
+    let to = found.and_then(|found| evidence.attributed_to(row, found.via, decision.conflicting_codes));
+    Ok((decision, to))
+}
+
 /// What the codes in a batch lead to.
 struct CodeBook {
     referral_codes: HashMap<(AccountId, CodeKey), CodeHolder>,

@@ -14,7 +14,7 @@ use crate::types::codes::{CouponCode, RecordedCode, ReferralCode};
 use crate::types::email::Email;
 use crate::types::ids::{AccountId, CampaignId, ConversionId, CustomerId, PurchaseId, ReferralCodeId};
 use crate::types::money::{Currency, Money};
-use crate::types::text::{Name, OpaqueId};
+use crate::types::text::{Name, OpaqueId, UserAgent};
 
 /// A purchase that is to be stored with its decision.
 pub struct NewPurchase<'a> {
@@ -36,16 +36,16 @@ pub async fn insert_all(
     let rows = sqlx::query!(
         r#"insert into purchases (account_id, source, order_id, amount, currency, email, new_customer, ordered_at, customer_id,
             customer_external_id, customer_email, customer_first_name, customer_last_name, products, ip_address, coupon_code,
-            referral_code, attributed_via, attributed_referral_code_id, reason, conflicting_codes, considered, created_at)
+            referral_code, attributed_via, attributed_referral_code_id, reason, conflicting_codes, considered, created_at, user_agent)
         select account_id, source, order_id, amount, currency, email, new_customer, ordered_at, customer_id,
             customer_external_id, customer_email, customer_first_name, customer_last_name, products, ip_address, coupon_code,
-            referral_code, attributed_via, attributed_referral_code_id, reason, conflicting_codes, considered, $23
+            referral_code, attributed_via, attributed_referral_code_id, reason, conflicting_codes, considered, $23, user_agent
         from unnest($1::bigint[], $2::text[], $3::text[], $4::numeric[], $5::text[], $6::text[], $7::bool[], $8::timestamptz[], $9::bigint[],
             $10::text[], $11::text[], $12::text[], $13::text[], $14::jsonb[], $15::text[], $16::text[],
-            $17::text[], $18::text[], $19::bigint[], $20::text[], $21::bool[], $22::jsonb[])
+            $17::text[], $18::text[], $19::bigint[], $20::text[], $21::bool[], $22::jsonb[], $24::text[])
             as new (account_id, source, order_id, amount, currency, email, new_customer, ordered_at, customer_id,
                 customer_external_id, customer_email, customer_first_name, customer_last_name, products, ip_address, coupon_code,
-                referral_code, attributed_via, attributed_referral_code_id, reason, conflicting_codes, considered)
+                referral_code, attributed_via, attributed_referral_code_id, reason, conflicting_codes, considered, user_agent)
         on conflict on constraint purchases_source_order_id_key do nothing
         returning account_id as "account_id: AccountId", source, order_id as "order_id: OpaqueId", id as "id: PurchaseId""#,
         &columns.accounts as &[AccountId],
@@ -70,7 +70,8 @@ pub async fn insert_all(
         &columns.reasons as &[Option<&str>],
         &columns.conflicting,
         &columns.considered as &[Json<&[Considered]>],
-        now
+        now,
+        &columns.user_agents as &[Option<&str>]
     )
     .fetch_all(conn)
     .await?;
@@ -104,6 +105,7 @@ struct Columns<'a> {
     reasons: Vec<Option<&'a str>>,
     conflicting: Vec<bool>,
     considered: Vec<Json<&'a [Considered]>>,
+    user_agents: Vec<Option<&'a str>>,
 }
 
 impl<'a> Columns<'a> {
@@ -140,6 +142,7 @@ impl<'a> Columns<'a> {
                 .collect(),
             conflicting: decisions.iter().map(|decision| decision.conflicting_codes).collect(),
             considered: decisions.iter().map(|decision| Json(decision.considered.as_slice())).collect(),
+            user_agents: rows.iter().map(|row| row.user_agent.as_ref().map(UserAgent::as_str)).collect(),
         }
     }
 }

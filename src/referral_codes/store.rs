@@ -3,13 +3,13 @@
 use sqlx::PgConnection;
 use time::OffsetDateTime;
 
-use super::{HeldCoupon, Issued};
+use super::{HeldCoupon, Issued, ReferralCodeToIssue};
 use crate::customers::Customer;
 use crate::types::codes::{CodeKey, CouponCode, ReferralCode};
 use crate::types::email::Email;
 use crate::types::ids::{AccountId, CampaignId, CouponBankId, CouponPlace, CustomerId, ReferralCodeId, SegmentId};
 use crate::types::self_referral::SelfReferral;
-use crate::types::text::OpaqueId;
+use crate::types::text::{OpaqueId, UserAgent};
 
 /// Whose referral code in which campaign: unique.
 pub type Slot = (AccountId, CampaignId, CustomerId);
@@ -75,16 +75,18 @@ pub async fn find_codes_in_use(
 }
 
 /// A referral code that is to be stored.
-pub struct NewReferralCode {
+pub struct NewReferralCode<'a> {
     pub slot: Slot,
     pub code: ReferralCode,
     pub place: Option<CouponPlace>,
+    /// From where it was asked for stands here.
+    pub row: &'a ReferralCodeToIssue,
 }
 
 /// Inserts referral codes, sorted by key. Those whose code is in use already are missing from the answer.
 pub async fn insert_all(
     conn: &mut PgConnection,
-    new: &[NewReferralCode],
+    new: &[NewReferralCode<'_>],
     now: OffsetDateTime,
 ) -> sqlx::Result<Vec<(Slot, ReferralCodeId)>> {
     let accounts: Vec<AccountId> = new.iter().map(|new| new.slot.0).collect();
@@ -94,11 +96,16 @@ pub async fn insert_all(
     let keys: Vec<CodeKey> = new.iter().map(|new| new.code.key()).collect();
     let segments: Vec<Option<SegmentId>> = new.iter().map(|new| new.place.map(|place| place.segment_id)).collect();
     let positions: Vec<Option<i32>> = new.iter().map(|new| new.place.map(|place| place.position)).collect();
+    let ip_addresses: Vec<Option<String>> = new.iter().map(|new| new.row.ip_address.map(|ip| ip.to_string())).collect();
+    let user_agents: Vec<Option<&str>> =
+        new.iter().map(|new| new.row.user_agent.as_ref().map(UserAgent::as_str)).collect();
     let rows = sqlx::query!(
-        r#"insert into referral_codes (account_id, code, code_key, campaign_id, customer_id, segment_id, position, coupon_issued_at, created_at)
-        select account_id, code, code_key, campaign_id, customer_id, segment_id, position, case when position is not null then $8::timestamptz end, $8
-        from unnest($1::bigint[], $2::text[], $3::text[], $4::bigint[], $5::bigint[], $6::bigint[], $7::int[])
-            as new (account_id, code, code_key, campaign_id, customer_id, segment_id, position)
+        r#"insert into referral_codes (account_id, code, code_key, campaign_id, customer_id, segment_id, position, coupon_issued_at, created_at,
+            ip_address, user_agent)
+        select account_id, code, code_key, campaign_id, customer_id, segment_id, position, case when position is not null then $8::timestamptz end, $8,
+            ip_address, user_agent
+        from unnest($1::bigint[], $2::text[], $3::text[], $4::bigint[], $5::bigint[], $6::bigint[], $7::int[], $9::text[], $10::text[])
+            as new (account_id, code, code_key, campaign_id, customer_id, segment_id, position, ip_address, user_agent)
         order by account_id, campaign_id, customer_id
         on conflict on constraint referral_codes_code_key_key do nothing
         returning account_id as "account_id: AccountId", campaign_id as "campaign_id: CampaignId", customer_id as "customer_id: CustomerId",
@@ -110,7 +117,9 @@ pub async fn insert_all(
         &customers as &[CustomerId],
         &segments as &[Option<SegmentId>],
         &positions as &[Option<i32>],
-        now
+        now,
+        &ip_addresses as &[Option<String>],
+        &user_agents as &[Option<&str>]
     )
     .fetch_all(conn)
     .await?;

@@ -220,6 +220,40 @@ async fn close_spelling_is_a_mark_where_the_campaign_says_so() {
 }
 
 #[tokio::test]
+async fn one_browser_at_one_address_on_both_sides_is_a_mark() {
+    let app = with_an_advocate().await;
+    let (ip, agent) = ("203.0.113.7", "Mozilla/5.0 (X11; Linux x86_64)");
+    let advocate = app.advocate("C3").code("B1").with("ip_address", ip).with("user_agent", agent);
+    advocate.await.expect(201);
+    let cases = [
+        (Some(ip), Some(agent), true),
+        (Some(ip), Some(" Mozilla/5.0 (X11; Linux x86_64) "), true),
+        (Some(ip), Some("curl/8.5"), false),
+        (Some("203.0.113.8"), Some(agent), false),
+        (Some(ip), None, false),
+        (None, Some(agent), false),
+        (None, None, false),
+    ];
+    for (number, (ip, agent, wanted)) in cases.into_iter().enumerate() {
+        let order = app.order(&number.to_string()).code("B1").with("ip_address", ip).with("user_agent", agent);
+        let at_first = order.await.expect(201);
+        assert_eq!(at_first["conversion"]["fraud"]["same_shopper"], false);
+        app.evaluate().await;
+        let conversion = &app.get(&format!("/v1/purchases/{number}")).await.expect(200)["conversion"];
+        let status = if wanted { "rejected" } else { "approved" };
+        assert_eq!(
+            (&conversion["fraud"]["same_shopper"], &conversion["status"]),
+            (&json!(wanted), &json!(status)),
+            "{ip:?} {agent:?}"
+        );
+    }
+    let long = app.order("long").code("B1").with("user_agent", "x".repeat(10_000));
+    long.await.expect(201);
+    app.order("nul").with("user_agent", "a\u{0}").await.refused(400, "invalid_string");
+    app.finish().await;
+}
+
+#[tokio::test]
 async fn an_order_in_another_currency_waits_for_a_person_where_amounts_are_compared() {
     let app = with_an_advocate().await;
     app.rules(json!({ "minimum_amount": 50, "reward": { "type": "percentage", "value": 10 } })).await;

@@ -1,5 +1,7 @@
 //! A conversion with all that is known of it when somebody rules on it: read out of a row, and brought before the rules.
 
+use time::{Duration, OffsetDateTime};
+
 use super::rules::Facts;
 use super::store::CaseRow;
 use crate::attribution::fraud::{self, Advocate, Check, Shopper};
@@ -19,11 +21,24 @@ pub struct Case {
     pub referral_code_id: ReferralCodeId,
     pub advocate_id: CustomerId,
     pub status: Status,
-    /// Whether it was evaluated before.
-    pub is_evaluated: bool,
+    pub created_at: OffsetDateTime,
+    /// When it was evaluated, if it was.
+    pub evaluated_at: Option<OffsetDateTime>,
     pub rules: Rules,
     pub facts: Facts,
     pub checks: Vec<Check>,
+}
+
+impl Case {
+    /// When it falls due.
+    pub fn due_at(&self) -> OffsetDateTime {
+        self.created_at + Duration::days(i64::from(self.rules.days_to_delay))
+    }
+
+    /// Whether it was evaluated, and waits for a person.
+    pub fn is_held(&self) -> bool {
+        self.evaluated_at.is_some() && self.status == Status::Pending
+    }
 }
 
 impl From<CaseRow> for Case {
@@ -38,7 +53,8 @@ impl From<CaseRow> for Case {
             referral_code_id: row.referral_code_id,
             advocate_id: row.advocate_id,
             status: Status::named(&row.status).unwrap_or(Status::Rejected),
-            is_evaluated: row.evaluated_at.is_some(),
+            created_at: row.created_at,
+            evaluated_at: row.evaluated_at,
             facts: facts(&row, fraud::signs(&checks)),
             rules,
             checks,

@@ -2,6 +2,7 @@
 //! about and stores what it says. Safe with several processes: what one has claimed the others pass over.
 
 mod case;
+pub mod prospect;
 pub mod rules;
 pub mod store;
 
@@ -63,6 +64,16 @@ fn rule_on(case: &Case) -> Ruling {
         Status::Rejected => Ruling::Rejected(vec![Finding::SelfReferral]),
         Status::Pending | Status::Approved => rules::judge(&case.facts, &case.rules),
     }
+}
+
+/// What the rules would say now. Nobody is locked and nothing is stored.
+pub async fn preview(conn: &mut PgConnection, case: &Case) -> sqlx::Result<Ruling> {
+    let mut case = case.clone();
+    if case.rules.maximum_rewards_per_advocate.is_some() {
+        let counted = rewards::store::count_of_codes(conn, &[case.account_id], &[case.referral_code_id]).await?;
+        case.facts.rewards = counted.first().map_or(0, |(_, count)| *count);
+    }
+    Ok(rule_on(&case))
 }
 
 /// Counts the rewards of advocates where a maximum is set. Their codes stay locked, so nobody else counts meanwhile.

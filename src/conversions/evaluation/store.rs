@@ -1,7 +1,9 @@
 //! The SQL of evaluating conversions: one statement a function.
 
 use rust_decimal::Decimal;
+use serde_json::value::RawValue;
 use sqlx::PgConnection;
+use sqlx::types::Json;
 use time::OffsetDateTime;
 
 use crate::types::email::Email;
@@ -152,6 +154,22 @@ pub async fn find_cases(
     )
     .fetch_all(conn)
     .await
+}
+
+/// What the checks for fraud saw when a conversion was evaluated, as JSON. Nothing before that.
+pub async fn find_checks(
+    conn: &mut PgConnection,
+    account: AccountId,
+    id: ConversionId,
+) -> sqlx::Result<Option<Box<RawValue>>> {
+    let found = sqlx::query_scalar!(
+        r#"select fraud_checks as "checks: Json<Box<RawValue>>" from conversions where account_id = $1 and id = $2"#,
+        account.0,
+        id.0
+    )
+    .fetch_optional(conn)
+    .await?;
+    Ok(found.flatten().map(|checks| checks.0))
 }
 
 /// Where a conversion stands after a ruling.

@@ -7,7 +7,6 @@ use serde::Serialize;
 use super::{Reviewed, Wish, review};
 use crate::accounts::Caller;
 use crate::attribution::Fraud;
-use crate::conversions::Status;
 use crate::conversions::evaluation::Case;
 use crate::conversions::history::By;
 use crate::db;
@@ -102,7 +101,7 @@ impl ReviewedOut {
         Self {
             id: case.conversion_id,
             status: case.status.as_str(),
-            held: case.is_evaluated && case.status == Status::Pending,
+            held: case.is_held(),
             possible_self_referral: fraud.is_seen(),
             fraud,
             reward,

@@ -94,7 +94,7 @@ pub async fn review(
     let outcome = Outcome { case, ruling, event, by, cause };
     evaluation::settle(conn, std::slice::from_ref(&outcome), now).await?;
     let status = if event == Event::Rejected { Status::Rejected } else { Status::Approved };
-    Ok(Reviewed::Done(Box::new(Case { status, is_evaluated: true, ..outcome.case })))
+    Ok(Reviewed::Done(Box::new(Case { status, evaluated_at: Some(now), ..outcome.case })))
 }
 
 #[cfg(test)]
