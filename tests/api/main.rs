@@ -9,6 +9,7 @@ mod contract;
 mod coupon_banks;
 mod database_faults;
 mod evaluation;
+mod explanations;
 mod first_order;
 mod frame;
 mod harness;
