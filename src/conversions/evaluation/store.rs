@@ -11,7 +11,8 @@ use crate::types::ids::{AccountId, CampaignId, ConversionId, CustomerId, Purchas
 use crate::types::text::OpaqueId;
 
 /// Claims conversions that are due, campaign by campaign, the oldest first, until the transaction ends. Those that a rival has
-/// claimed are passed over: he evaluates them.
+/// claimed are passed over: he evaluates them. Campaigns come in a random order, so that the backlog of one, such as that of an
+/// import, holds the others back for a moment only.
 pub async fn claim_due(
     conn: &mut PgConnection,
     limit: i64,
@@ -19,7 +20,10 @@ pub async fn claim_due(
 ) -> sqlx::Result<Vec<(AccountId, ConversionId)>> {
     let rows = sqlx::query!(
         r#"select due.account_id as "account_id: AccountId", due.id as "id: ConversionId"
-        from campaigns g
+        from (
+            -- The condition is true, and lets the key be read instead of the table, which the session's settings make dear.
+            select account_id, id, days_to_delay from campaigns where account_id > 0 order by random()
+        ) g
         cross join lateral (
             select v.account_id, v.id from conversions v
             where v.account_id = g.account_id and v.campaign_id = g.id and v.evaluated_at is null
