@@ -5,7 +5,7 @@ import time
 import schemathesis
 
 
-PARAMETERS = {"limit", "offset", "status", "format", "strict", "source"}
+PARAMETERS = {"limit", "offset", "status", "format", "strict", "source", "dry_run"}
 
 
 @schemathesis.serializer("application/x-ndjson")
