@@ -7,7 +7,7 @@ import schemathesis
 
 PARAMETERS = {
     "limit", "offset", "status", "format", "strict", "source", "cursor", "from_date", "to_date", "campaign_id", "customer_id",
-    "account_id", "email", "referral_code", "coupon_code", "order_id", "id", "q",
+    "account_id", "email", "referral_code", "coupon_code", "order_id", "id", "q", "dry_run",
 }
 
 

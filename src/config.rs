@@ -84,6 +84,9 @@ pub struct ServeArgs {
     /// Most requests that share one transaction.
     #[arg(long, env = "GOODWORD_BATCH_MAX", default_value_t = 256, value_parser = clap::value_parser!(u32).range(1..=4096))]
     pub batch_max: u32,
+    /// Milliseconds between two looks for conversions that are due, of which each evaluates at most 500; 0 leaves them to other servers.
+    #[arg(long, env = "GOODWORD_EVALUATION_INTERVAL_MS", default_value_t = 1000, value_parser = clap::value_parser!(u64).range(..=3_600_000))]
+    pub evaluation_interval_ms: u64,
     /// Seconds that requests in flight get to finish when the server is told to stop.
     #[arg(long, env = "GOODWORD_SHUTDOWN_TIMEOUT_S", default_value_t = 10, value_parser = clap::value_parser!(u64).range(1..=600))]
     pub shutdown_timeout_s: u64,

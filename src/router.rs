@@ -13,10 +13,10 @@ use crate::web::frame::{Frame, Gate, Open};
 use crate::web::state::App;
 use crate::web::{docs, frame};
 use crate::worker::Running;
-use crate::{campaigns, conversions, coupon_banks, customers, lookup, purchases, referral_codes, tracking};
+use crate::{campaigns, conversions, coupon_banks, customers, lookup, purchases, referral_codes, rewards, tracking};
 
 /// The first segments of the merchants' routes. Clients of the compatible API may leave the version out.
-pub const VERSIONED: [&str; 9] = [
+pub const VERSIONED: [&str; 10] = [
     "campaigns",
     "conversions",
     "coupon_banks",
@@ -25,6 +25,7 @@ pub const VERSIONED: [&str; 9] = [
     "opt_outs",
     "purchases",
     "referral_codes",
+    "rewards",
     "shares",
 ];
 
@@ -77,6 +78,24 @@ fn merchants() -> Router<Running> {
         .route("/v1/coupon_banks/{id}", get(coupon_banks::http::find))
         .route("/v1/coupon_banks/{id}/coupons", get(coupon_banks::http::list_coupons).post(coupon_banks::http::load))
         .route("/v1/coupon_banks/{id}/coupons/retire", post(coupon_banks::http::retire))
+        .route(
+            "/v1/purchases/{order_id}/refunds",
+            get(purchases::refunds::http::list).post(purchases::refunds::http::refund),
+        )
+        .route("/v1/purchases/{order_id}/attribution", get(purchases::explain::http::explain))
+        .route("/v1/purchases/{order_id}/cancel", post(purchases::refunds::http::cancel))
+        .route("/v1/conversions/{id}/approve", post(conversions::review::http::approve))
+        .route("/v1/conversions/{id}/reject", post(conversions::review::http::reject))
+        .route("/v1/conversions/{id}/override", post(conversions::review::http::override_rejection))
+        .route("/v1/conversions/{id}/history", get(conversions::history::http::list))
+        .route("/v1/rewards", get(rewards::http::list))
+        .route("/v1/rewards/{id}", get(rewards::http::find))
+        .route("/v1/rewards/{id}/pay", post(rewards::http::pay))
+        .route("/v1/customers/{id}/block", post(customers::blocks::block))
+        .route("/v1/customers/{id}/unblock", post(customers::blocks::unblock))
+        .route("/v1/referral_codes/{code}/block", post(referral_codes::blocks::block))
+        .route("/v1/referral_codes/{code}/unblock", post(referral_codes::blocks::unblock))
+        .route("/v1/customers/{id}/rewards", get(rewards::http::list_of_customer))
         // What is unknown here would be taken for a link without this.
         .route("/v1/{*unknown}", any(frame::no_route))
 }

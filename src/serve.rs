@@ -53,6 +53,9 @@ impl From<&ServeArgs> for Limits {
                 queue_max: args.queue_max as usize,
                 batch_max: args.batch_max as usize,
             },
+            evaluation_interval: Some(args.evaluation_interval_ms)
+                .filter(|interval_ms| *interval_ms > 0)
+                .map(Duration::from_millis),
             ..Self::default()
         }
     }

@@ -1,13 +1,17 @@
-//! What works beside the requests: the writers of the lanes, and the one who listens for changed keys. They start before
-//! the first request and end after the last.
+//! What works beside the requests: the writers of the lanes, the one who listens for changed keys, and the one who evaluates
+//! conversions that fall due. They start before the first request and end after the last.
 
 use std::ops::Deref;
 use std::sync::Arc;
+use std::time::Duration;
 
 use axum::extract::FromRef;
+use tokio::task::JoinHandle;
+use tokio_util::sync::CancellationToken;
 
 use crate::accounts::cache::KeyCache;
 use crate::accounts::changes::Listening;
+use crate::conversions::evaluation;
 use crate::purchases::lane::{self as purchases, PurchaseLane};
 use crate::referral_codes::lane::{self as referral_codes, ReferralCodeLane};
 use crate::web::state::App;
@@ -18,7 +22,8 @@ pub fn start(app: &App) -> (Running, Crew) {
     let (purchases, referral_codes) = (purchases::start(app), referral_codes::start(app));
     let ways = Ways { app: app.clone(), keys, purchases, referral_codes };
     let running = Running(Arc::new(ways));
-    (running.clone(), Crew { running, listening })
+    let evaluating = app.limits.evaluation_interval.map(|interval| Evaluating::start(app, interval));
+    (running.clone(), Crew { running, listening, evaluating })
 }
 
 /// A running service as its router sees it: the state, and the ways to those who work. Cheap to clone.
@@ -45,11 +50,44 @@ impl Deref for Running {
 pub struct Crew {
     running: Running,
     listening: Listening,
+    evaluating: Option<Evaluating>,
+}
+
+/// The one who evaluates conversions, one small batch at each tick: so that a backlog, such as that of an import, takes little from
+/// the orders of the day.
+struct Evaluating {
+    stopping: CancellationToken,
+    task: JoinHandle<()>,
+}
+
+impl Evaluating {
+    fn start(app: &App, interval: Duration) -> Self {
+        let stopping = CancellationToken::new();
+        let (app, stop) = (app.clone(), stopping.clone());
+        let task = tokio::spawn(async move {
+            while stop.run_until_cancelled(tokio::time::sleep(interval)).await.is_some() {
+                // A batch that was begun is finished. What failed is still due at the next tick.
+                if let Err(fault) = evaluation::tick(&app.pool, app.clock.now()).await {
+                    tracing::warn!(error = %fault, "conversions that are due could not be evaluated");
+                }
+            }
+        });
+        Self { stopping, task }
+    }
+
+    async fn stop(self) {
+        self.stopping.cancel();
+        // A panic was logged by its hook.
+        let _ = self.task.await;
+    }
 }
 
 impl Crew {
     /// Returns when all that was taken on is stored and answered, and no connection of theirs is left.
     pub async fn stop(self) {
+        if let Some(evaluating) = self.evaluating {
+            evaluating.stop().await;
+        }
         tokio::join!(self.running.purchases.drain(), self.running.referral_codes.drain(), self.listening.stop());
     }
 }

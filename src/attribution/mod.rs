@@ -2,10 +2,13 @@
 //!
 //! The order of precedence is data, because the two generations of the compatible API reverse it.
 
+pub mod fraud;
+
 use serde::Serialize;
 
 use crate::types::email::Email;
 use crate::types::ids::{CampaignId, ReferralCodeId};
+use crate::types::self_referral::SelfReferral;
 use crate::types::text::OpaqueId;
 
 /// A kind of evidence that a purchase can carry.
@@ -36,6 +39,8 @@ pub struct Holder {
     pub campaign_id: CampaignId,
     pub external_id: Option<OpaqueId>,
     pub email: Option<Email>,
+    /// What his campaign says of advocates who buy from themselves.
+    pub self_referral: SelfReferral,
 }
 
 /// What a presented code turned out to be.
@@ -45,8 +50,19 @@ pub enum Finding {
     Unknown,
     /// A coupon of the account that nobody holds yet.
     Unbound,
+    /// An advocate's to whom nothing is credited any more.
+    Blocked(Block, ReferralCodeId),
     /// An advocate's.
     Names(Holder),
+}
+
+/// What keeps an advocate from being credited.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Block {
+    /// This code of his.
+    Code,
+    /// He himself.
+    Customer,
 }
 
 /// A code that came with the purchase, and what it turned out to be.
@@ -70,6 +86,8 @@ pub enum Reason {
     NoCode,
     UnknownCode,
     UnboundCode,
+    BlockedCode,
+    BlockedCustomer,
 }
 
 impl Reason {
@@ -79,6 +97,8 @@ impl Reason {
             Self::NoCode => "no_code",
             Self::UnknownCode => "unknown_code",
             Self::UnboundCode => "unbound_code",
+            Self::BlockedCode => "blocked_code",
+            Self::BlockedCustomer => "blocked_customer",
         }
     }
 }
@@ -91,6 +111,22 @@ pub enum Verdict {
     Outranked,
     UnknownCode,
     UnboundCode,
+    BlockedCode,
+    BlockedCustomer,
+}
+
+impl Verdict {
+    /// The verdict's spelling on the wire and in the database.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Decided => "decided",
+            Self::Outranked => "outranked",
+            Self::UnknownCode => "unknown_code",
+            Self::UnboundCode => "unbound_code",
+            Self::BlockedCode => "blocked_code",
+            Self::BlockedCustomer => "blocked_customer",
+        }
+    }
 }
 
 /// One piece of evidence with its verdict: the reasons that are kept with the purchase.
@@ -110,7 +146,7 @@ pub struct Fraud {
     pub fuzzy_email: bool,
     /// One customer id of the merchant's.
     pub same_customer: bool,
-    /// One browser. Nothing reports browsers yet, so this is never seen.
+    /// One browser at one address. Seen when the conversion is evaluated.
     pub same_shopper: bool,
 }
 
@@ -127,6 +163,13 @@ pub struct Attribution {
     pub via: EvidenceKind,
     pub holder: Holder,
     pub fraud: Fraud,
+}
+
+impl Attribution {
+    /// Whether its conversion is rejected at once, without being evaluated first.
+    pub fn is_rejected(&self) -> bool {
+        self.fraud.is_seen() && self.holder.self_referral == SelfReferral::Reject
+    }
 }
 
 /// The decision for one purchase.
@@ -146,7 +189,7 @@ pub fn decide(buyer: &Buyer, evidence: &[Evidence], precedence: &[EvidenceKind])
         .iter()
         .filter_map(|evidence| match &evidence.finding {
             Finding::Names(holder) => Some((evidence.kind, holder)),
-            Finding::Unknown | Finding::Unbound => None,
+            Finding::Unknown | Finding::Unbound | Finding::Blocked(..) => None,
         })
         .collect();
     let winner = named.first().copied();
@@ -154,7 +197,11 @@ pub fn decide(buyer: &Buyer, evidence: &[Evidence], precedence: &[EvidenceKind])
         .is_some_and(|(_, first)| named.iter().any(|(_, other)| other.referral_code_id != first.referral_code_id));
     let considered = ranked.iter().map(|evidence| consider(evidence, winner.map(|(kind, _)| kind))).collect();
     let outcome = match winner {
-        Some((via, holder)) => Ok(Attribution { via, holder: holder.clone(), fraud: inspect(buyer, holder) }),
+        Some((via, holder)) => Ok(Attribution {
+            via,
+            holder: holder.clone(),
+            fraud: inspect(buyer, holder.external_id.as_ref(), holder.email.as_ref()),
+        }),
         None => Err(why_nobody(&ranked)),
     };
     Decision { outcome, conflicting_codes, considered }
@@ -164,15 +211,25 @@ fn consider(evidence: &Evidence, winner: Option<EvidenceKind>) -> Considered {
     let (verdict, referral_code_id) = match &evidence.finding {
         Finding::Unknown => (Verdict::UnknownCode, None),
         Finding::Unbound => (Verdict::UnboundCode, None),
+        Finding::Blocked(Block::Code, id) => (Verdict::BlockedCode, Some(*id)),
+        Finding::Blocked(Block::Customer, id) => (Verdict::BlockedCustomer, Some(*id)),
         Finding::Names(holder) if winner == Some(evidence.kind) => (Verdict::Decided, Some(holder.referral_code_id)),
         Finding::Names(holder) => (Verdict::Outranked, Some(holder.referral_code_id)),
     };
     Considered { kind: evidence.kind, verdict, referral_code_id }
 }
 
-/// The reason that tells most: a code that is ours but nobody's may have leaked.
+/// The reason that tells most: who is blocked before what nobody holds, and a code that is ours but nobody's, which may have
+/// leaked, before one that is not ours.
 fn why_nobody(ranked: &[&Evidence]) -> Reason {
-    if ranked.iter().any(|evidence| evidence.finding == Finding::Unbound) {
+    let blocked = ranked.iter().find_map(|evidence| match evidence.finding {
+        Finding::Blocked(Block::Code, _) => Some(Reason::BlockedCode),
+        Finding::Blocked(Block::Customer, _) => Some(Reason::BlockedCustomer),
+        _ => None,
+    });
+    if let Some(blocked) = blocked {
+        blocked
+    } else if ranked.iter().any(|evidence| evidence.finding == Finding::Unbound) {
         Reason::UnboundCode
     } else if ranked.is_empty() {
         Reason::NoCode
@@ -181,9 +238,10 @@ fn why_nobody(ranked: &[&Evidence]) -> Reason {
     }
 }
 
-fn inspect(buyer: &Buyer, advocate: &Holder) -> Fraud {
-    let same_customer = advocate.external_id.is_some() && buyer.external_id == advocate.external_id;
-    let Some(known) = &advocate.email else {
+/// The signs that are seen at once. [`fraud::check`] looks closer, when the conversion is evaluated.
+fn inspect(buyer: &Buyer, external_id: Option<&OpaqueId>, known: Option<&Email>) -> Fraud {
+    let same_customer = external_id.is_some() && buyer.external_id.as_ref() == external_id;
+    let Some(known) = known else {
         return Fraud { same_customer, ..Fraud::default() };
     };
     let same_email = buyer.emails.iter().any(|email| email.key() == known.key());
@@ -202,6 +260,7 @@ mod tests {
             campaign_id: CampaignId(1),
             external_id: OpaqueId::try_from(external_id).ok(),
             email: Email::try_from(email).ok(),
+            self_referral: SelfReferral::Reject,
         }
     }
 
@@ -253,6 +312,9 @@ mod tests {
         assert_eq!(reason(&[]), Some(Reason::NoCode));
         assert_eq!(reason(&both(Finding::Unknown, Finding::Unknown)), Some(Reason::UnknownCode));
         assert_eq!(reason(&both(Finding::Unknown, Finding::Unbound)), Some(Reason::UnboundCode));
+        let blocked = |block| Finding::Blocked(block, ReferralCodeId(1));
+        assert_eq!(reason(&both(blocked(Block::Code), Finding::Unbound)), Some(Reason::BlockedCode));
+        assert_eq!(reason(&both(Finding::Unbound, blocked(Block::Customer))), Some(Reason::BlockedCustomer));
     }
 
     #[test]
@@ -285,8 +347,13 @@ mod tests {
         }
 
         #[test]
-        fn a_purchase_is_attributed_exactly_when_a_code_names_somebody(one in 0_u8..3, other in 0_u8..3) {
-            let finding = |n, id| match n { 0 => Finding::Unknown, 1 => Finding::Unbound, _ => Finding::Names(holder(id, "A", "")) };
+        fn a_purchase_is_attributed_exactly_when_a_code_names_somebody(one in 0_u8..4, other in 0_u8..4) {
+            let finding = |n, id| match n {
+                0 => Finding::Unknown,
+                1 => Finding::Unbound,
+                2 => Finding::Names(holder(id, "A", "")),
+                _ => Finding::Blocked(Block::Code, ReferralCodeId(id)),
+            };
             let decision = decide(&Buyer::default(), &both(finding(one, 1), finding(other, 2)), LEGACY_PRECEDENCE);
             prop_assert_eq!(decision.outcome.is_ok(), one == 2 || other == 2);
             prop_assert_eq!(decision.considered.len(), 2);

@@ -7,10 +7,12 @@ use axum::response::IntoResponse;
 use serde::Serialize;
 use time::OffsetDateTime;
 
-use super::{Campaign, CampaignChange, NewCampaign, store};
+use super::rules::{self, RewardKind, RewardRule, Rules};
+use super::{CampaignChange, NewCampaign, Terms, store};
 use crate::accounts::Caller;
 use crate::db;
 use crate::types::ids::CampaignId;
+use crate::types::unit::{Number, Unit};
 use crate::web::error::{ApiError, Code};
 use crate::web::extract::{Body, Params, PathTexts};
 use crate::web::lists::{List, Owned, PageOut};
@@ -27,21 +29,38 @@ pub struct CampaignOut {
     destination_url: String,
     archived: bool,
     published: bool,
-    /// Nothing grants any yet.
-    referral_incentive: Option<()>,
     #[serde(with = "time::serde::rfc3339")]
     created_at: OffsetDateTime,
+    referral_incentive: Option<Incentive>,
+    rules: Rules,
 }
 
-impl From<Campaign> for CampaignOut {
-    fn from(campaign: Campaign) -> Self {
+/// The reward as clients of the compatible API read it.
+#[derive(Serialize)]
+struct Incentive {
+    /// The unit, or `percentage`.
+    #[serde(rename = "type")]
+    kind: String,
+    value: Number,
+}
+
+impl From<&RewardRule> for Incentive {
+    fn from(reward: &RewardRule) -> Self {
+        let unit = reward.unit.as_ref().filter(|_| reward.kind == RewardKind::Fixed);
+        Self { kind: unit.map_or(reward.kind.as_str(), Unit::as_str).to_owned(), value: reward.value }
+    }
+}
+
+impl From<Terms> for CampaignOut {
+    fn from(Terms { campaign, rules }: Terms) -> Self {
         Self {
+            referral_incentive: rules.reward.as_ref().map(Incentive::from),
+            rules,
             id: campaign.id,
             name: campaign.name,
             destination_url: campaign.destination_url,
             archived: campaign.archived,
             published: !campaign.archived,
-            referral_incentive: None,
             created_at: campaign.created_at,
         }
     }
@@ -67,13 +86,14 @@ pub async fn create(State(app): State<App>, caller: Caller, body: Body) -> Resul
         let name = fields.require::<Title>("name");
         let destination_url = fields.require("destination_url");
         let archived = fields.flag("archived").unwrap_or(false);
-        Some(NewCampaign { id, name: name?.0, destination_url: destination_url?, archived })
+        let rules = rules::read(fields, caller.account.currency).unwrap_or_default();
+        Some(NewCampaign { id, name: name?.0, destination_url: destination_url?, archived, rules })
     })?;
     let (account, now) = (caller.account.id, app.clock.now());
     let given_id = new.id;
     let created = db::transact(&app.pool, move |conn| Box::pin(super::create(conn, account, new, now))).await?;
     match created {
-        Some(campaign) => Ok((StatusCode::CREATED, Json(CampaignOut::from(campaign)))),
+        Some(terms) => Ok((StatusCode::CREATED, Json(CampaignOut::from(terms)))),
         None => Err(id_taken(given_id)),
     }
 }
@@ -88,8 +108,8 @@ fn id_taken(id: Option<CampaignId>) -> ApiError {
 pub async fn find(State(app): State<App>, caller: Caller, path: PathTexts) -> Result<Json<CampaignOut>, ApiError> {
     let id = CampaignId(path.id(0).ok_or_else(not_found)?);
     let mut conn = app.pool.acquire().await?;
-    let found = store::find_all(&mut conn, &[caller.account.id], &[id]).await?;
-    found.into_iter().next().map(|campaign| Json(campaign.into())).ok_or_else(not_found)
+    let found = store::find(&mut conn, caller.account.id, id).await?;
+    found.map(|terms| Json(terms.into())).ok_or_else(not_found)
 }
 
 /// `PATCH /v1/campaigns/{id}`
@@ -104,15 +124,15 @@ pub async fn change(
             name: fields.parse::<Title>("name").map(|title| title.0),
             destination_url: fields.parse("destination_url"),
             archived: fields.flag("archived"),
+            rules: rules::read(fields, caller.account.currency),
         })
     })?;
     let id = CampaignId(path.id(0).ok_or_else(not_found)?);
-    let account = caller.account.id;
-    let changed: Result<_, ApiError> = db::transact(&app.pool, move |conn| {
-        Box::pin(async move { Ok(store::update(conn, account, id, &change).await?) })
-    })
-    .await;
-    changed?.map(|campaign| Json(campaign.into())).ok_or_else(not_found)
+    let (account, now) = (caller.account.id, app.clock.now());
+    let changed = db::transact(&app.pool, move |conn| {
+        Box::pin(async move { super::change(conn, account, id, &change, now).await })
+    });
+    changed.await?.map(|terms| Json(terms.into())).ok_or_else(not_found)
 }
 
 fn not_found() -> ApiError {

@@ -1,6 +1,7 @@
 //! Campaigns: the terms under which referring is rewarded. On the compatible wire also called widgets.
 
 pub mod http;
+pub mod rules;
 pub mod store;
 
 use sqlx::PgConnection;
@@ -11,6 +12,7 @@ use crate::types::ids::{AccountId, CampaignId};
 use crate::types::page::{Found, Page, PageRequest, Place, Span};
 use crate::types::text::Name;
 use crate::types::url::WebUrl;
+use rules::Rules;
 
 /// A campaign.
 #[derive(Clone, Debug)]
@@ -25,6 +27,13 @@ pub struct Campaign {
     pub created_at: OffsetDateTime,
 }
 
+/// A campaign with the rules by which its conversions are judged.
+#[derive(Clone, Debug)]
+pub struct Terms {
+    pub campaign: Campaign,
+    pub rules: Rules,
+}
+
 /// A campaign that is to be created. With an `id` the merchant keeps the one his code knows.
 #[derive(Clone, Debug)]
 pub struct NewCampaign {
@@ -32,6 +41,7 @@ pub struct NewCampaign {
     pub name: Name,
     pub destination_url: WebUrl,
     pub archived: bool,
+    pub rules: Rules,
 }
 
 /// What is to be changed of a campaign; what is absent stays.
@@ -40,6 +50,8 @@ pub struct CampaignChange {
     pub name: Option<Name>,
     pub destination_url: Option<WebUrl>,
     pub archived: Option<bool>,
+    /// All of them: what is left out of rules that are sent returns to its default.
+    pub rules: Option<Rules>,
 }
 
 /// How often the next id is drawn when ids given by hand stand in the sequence's way.
@@ -51,9 +63,12 @@ pub async fn create(
     account: AccountId,
     new: NewCampaign,
     now: OffsetDateTime,
-) -> Result<Option<Campaign>, Fault> {
+) -> Result<Option<Terms>, Fault> {
     for _ in 0..ID_TRIES_MAX {
         let inserted = store::insert(conn, account, &new, now).await?;
+        if let Some(terms) = &inserted {
+            store::insert_rules(conn, account, terms.campaign.id, &terms.rules, now).await?;
+        }
         if inserted.is_some() || new.id.is_some() {
             return Ok(inserted);
         }
@@ -61,15 +76,30 @@ pub async fn create(
     Ok(None)
 }
 
+/// Changes a campaign. Rules hold from now on, for conversions that are not evaluated yet. Nothing when there is none.
+pub async fn change(
+    conn: &mut PgConnection,
+    account: AccountId,
+    id: CampaignId,
+    change: &CampaignChange,
+    now: OffsetDateTime,
+) -> Result<Option<Terms>, Fault> {
+    let Some(changed) = store::update(conn, account, id, change).await? else { return Ok(None) };
+    let Some(rules) = change.rules.clone().filter(|rules| *rules != changed.rules) else { return Ok(Some(changed)) };
+    store::update_rules(conn, account, id, &rules).await?;
+    store::insert_rules(conn, account, id, &rules, now).await?;
+    Ok(Some(Terms { campaign: changed.campaign, rules }))
+}
+
 /// A page of an account's campaigns, by id.
-pub async fn list(conn: &mut PgConnection, account: AccountId, page: PageRequest) -> sqlx::Result<Page<Campaign>> {
+pub async fn list(conn: &mut PgConnection, account: AccountId, page: PageRequest) -> sqlx::Result<Page<Terms>> {
     let total = store::count_all(conn, account).await?;
     let rows = if page.offset < total { store::list(conn, account, CampaignId(0), page).await? } else { Vec::new() };
     Ok(Page { total, offset: page.offset, rows })
 }
 
 /// A part of the same list, for a walk.
-pub async fn walk(conn: &mut PgConnection, account: AccountId, span: &Span) -> sqlx::Result<Found<Campaign>> {
+pub async fn walk(conn: &mut PgConnection, account: AccountId, span: &Span) -> sqlx::Result<Found<Terms>> {
     let total = if span.counts { Some(store::count_all(conn, account).await?) } else { None };
     let page = PageRequest { limit: span.limit, offset: span.offset };
     let rows = if span.is_past(total) {
@@ -77,5 +107,5 @@ pub async fn walk(conn: &mut PgConnection, account: AccountId, span: &Span) -> s
     } else {
         store::list(conn, account, CampaignId(span.after.id), page).await?
     };
-    Ok(Found { total, rows: rows.into_iter().map(|row| (Place::of_id(row.id.0), row)).collect() })
+    Ok(Found { total, rows: rows.into_iter().map(|row| (Place::of_id(row.campaign.id.0), row)).collect() })
 }

@@ -7,6 +7,7 @@ use super::accounts::{AccountChoice, title};
 use super::database::{Database, with};
 use super::exit::Failure;
 use super::output::{self, Line, OutputArgs, moment};
+use crate::campaigns::rules::Rules;
 use crate::campaigns::{self, Campaign, NewCampaign};
 use crate::config::DatabaseArgs;
 use crate::db;
@@ -111,6 +112,7 @@ fn read(new: &NewCampaignArgs) -> Result<NewCampaign, Failure> {
         name: title(&new.name)?,
         destination_url: destination_url.map_err(|why| Failure::refused(format!("--destination-url {why}")))?,
         archived: false,
+        rules: Rules::default(),
     })
 }
 
@@ -119,7 +121,7 @@ async fn create(database: &Database, account: AccountId, new: NewCampaign, outpu
     let created =
         db::transact(&database.pool, move |conn| Box::pin(campaigns::create(conn, account, new, now))).await?;
     let taken = || Failure::refused("there is a campaign with this id already; leave --id out to get a free one");
-    output::one(output, &CampaignLine::from(created.ok_or_else(taken)?))
+    output::one(output, &CampaignLine::from(created.ok_or_else(taken)?.campaign))
 }
 
 async fn list(database: &Database, account: AccountId) -> Result<Vec<CampaignLine>, Failure> {
@@ -131,6 +133,6 @@ async fn list(database: &Database, account: AccountId) -> Result<Vec<CampaignLin
         if page.rows.is_empty() {
             return Ok(lines);
         }
-        lines.extend(page.rows.into_iter().map(CampaignLine::from));
+        lines.extend(page.rows.into_iter().map(|terms| CampaignLine::from(terms.campaign)));
     }
 }

@@ -10,6 +10,7 @@ use time::OffsetDateTime;
 use super::demo::Pair;
 use super::exit::{Exit, Failure};
 use crate::accounts::{self, Account, Alias, CreateError, NewAccount, keys};
+use crate::campaigns::rules::Rules;
 use crate::campaigns::{self, NewCampaign};
 use crate::coupon_banks::import::{self, Load};
 use crate::coupon_banks::upload::Format;
@@ -99,6 +100,7 @@ async fn create_campaign(pool: &PgPool, account: AccountId, now: OffsetDateTime)
         name: name("Spring referrals")?,
         destination_url: WebUrl::try_from("https://shop.example.com/").map_err(own_fault)?,
         archived: false,
+        rules: Rules::default(),
     };
     // Nothing created means that it is there.
     db::transact(pool, move |conn| Box::pin(campaigns::create(conn, account, new, now))).await?;

@@ -5,9 +5,10 @@ use time::OffsetDateTime;
 
 use super::list_store as store;
 use crate::attribution::Fraud;
-use crate::campaigns::Campaign;
+use crate::campaigns::Terms;
 use crate::customers::Customer;
 use crate::referral_codes::list::{Codes, Nobodys, resolve};
+use crate::rewards::Reward;
 use crate::types::codes::RecordedCode;
 use crate::types::email::{Email, EmailKey};
 use crate::types::ids::{AccountId, CampaignId, ConversionId, CustomerId, PurchaseId, ReferralCodeId};
@@ -35,19 +36,20 @@ pub struct Choice {
     pub status: Option<&'static str>,
 }
 
-/// A conversion with its campaign, its advocate and its purchase.
+/// A conversion with its campaign, its advocate, its purchase and its rewards.
 #[derive(Clone, Debug)]
 pub struct ListedConversion {
     pub id: ConversionId,
     pub status: String,
     pub fraud: Fraud,
     pub created_at: OffsetDateTime,
-    pub campaign: Campaign,
+    pub campaign: Terms,
     pub referral_code: String,
     /// The coupon that the referral code holds.
     pub coupon_code: Option<String>,
     pub advocate: Customer,
     pub purchase: ConvertedPurchase,
+    pub rewards: Vec<Reward>,
 }
 
 /// The purchase that a conversion was made of.

@@ -1,5 +1,7 @@
 //! Conversions with all that belongs to them, as rows: one select list for whoever shows one.
 
+use std::collections::{BTreeSet, HashMap};
+
 use rust_decimal::Decimal;
 use sqlx::PgConnection;
 use sqlx::types::Json;
@@ -7,8 +9,9 @@ use time::OffsetDateTime;
 
 use super::list::{BoughtProduct, ConvertedPurchase, ListedConversion};
 use crate::attribution::Fraud;
-use crate::campaigns::Campaign;
+use crate::campaigns::{self, Terms};
 use crate::customers::Customer;
+use crate::rewards::{self, Reward};
 use crate::types::codes::{CouponCode, RecordedCode, ReferralCode};
 use crate::types::email::Email;
 use crate::types::ids::{AccountId, CampaignId, ConversionId, CustomerId, PurchaseId};
@@ -24,8 +27,7 @@ pub async fn find_all(
     let rows = sqlx::query_as!(
         Row,
         r#"select v.account_id as "account_id: AccountId", v.id as "id: ConversionId", v.status, v.same_email, v.fuzzy_email,
-            v.same_customer, v.same_shopper, v.created_at, g.id as "campaign_id: CampaignId", g.name as campaign_name, g.destination_url,
-            g.archived, g.created_at as campaign_created_at, r.code as "held_referral_code: ReferralCode", c.code as "held_coupon_code?: CouponCode",
+            v.same_customer, v.same_shopper, v.created_at, v.campaign_id as "campaign_id: CampaignId", r.code as "held_referral_code: ReferralCode", c.code as "held_coupon_code?: CouponCode",
             u.id as "advocate_id: CustomerId", u.external_id as "advocate_external_id: OpaqueId", u.email as "advocate_email: Email",
             u.first_name as advocate_first_name, u.last_name as advocate_last_name,
             p.id as "purchase_id: PurchaseId", p.source, p.order_id as "order_id: OpaqueId", p.ordered_at, p.amount, p.currency,
@@ -36,16 +38,31 @@ pub async fn find_all(
         from unnest($2::bigint[]) as wanted (id)
         join conversions v on v.account_id = $1 and v.id = wanted.id
         join purchases p on p.account_id = v.account_id and p.id = v.purchase_id
-        join campaigns g on g.account_id = v.account_id and g.id = v.campaign_id
         join referral_codes r on r.account_id = v.account_id and r.id = v.referral_code_id
         join customers u on u.account_id = r.account_id and u.id = r.customer_id
         left join coupons c on c.account_id = r.account_id and c.segment_id = r.segment_id and c.position = r.position"#,
         account.0,
         ids as &[ConversionId]
     )
-    .fetch_all(conn)
+    .fetch_all(&mut *conn)
     .await?;
-    Ok(rows.into_iter().map(ListedConversion::from).collect())
+    let wanted: BTreeSet<CampaignId> = rows.iter().map(|row| row.campaign_id).collect();
+    let campaigns = campaigns::store::find_terms(conn, account, &wanted.into_iter().collect::<Vec<_>>()).await?;
+    let campaigns: HashMap<CampaignId, Terms> = campaigns.into_iter().map(|terms| (terms.campaign.id, terms)).collect();
+    let granted = rewards::store::find_of_conversions(conn, account, ids).await?;
+    let mut rewards: HashMap<ConversionId, Vec<Reward>> = HashMap::new();
+    if !granted.is_empty() {
+        for reward in rewards::store::find_all(conn, account, &granted).await? {
+            rewards.entry(reward.conversion.id).or_default().push(reward);
+        }
+    }
+    // A conversion names a campaign that is there; one is never deleted.
+    let listed = rows.into_iter().filter_map(|row| {
+        let campaign = campaigns.get(&row.campaign_id)?.clone();
+        let rewards = rewards.remove(&row.id).unwrap_or_default();
+        Some(row.listed(campaign, rewards))
+    });
+    Ok(listed.collect())
 }
 
 struct Row {
@@ -58,10 +75,6 @@ struct Row {
     same_shopper: bool,
     created_at: OffsetDateTime,
     campaign_id: CampaignId,
-    campaign_name: String,
-    destination_url: String,
-    archived: bool,
-    campaign_created_at: OffsetDateTime,
     held_referral_code: ReferralCode,
     held_coupon_code: Option<CouponCode>,
     advocate_id: CustomerId,
@@ -88,9 +101,12 @@ struct Row {
     products: Json<Vec<BoughtProduct>>,
 }
 
-impl From<Row> for ListedConversion {
-    fn from(row: Row) -> Self {
-        Self {
+impl Row {
+    fn listed(self, campaign: Terms, rewards: Vec<Reward>) -> ListedConversion {
+        let row = self;
+        ListedConversion {
+            campaign,
+            rewards,
             id: row.id,
             status: row.status,
             fraud: Fraud {
@@ -100,14 +116,6 @@ impl From<Row> for ListedConversion {
                 same_shopper: row.same_shopper,
             },
             created_at: row.created_at,
-            campaign: Campaign {
-                account_id: row.account_id,
-                id: row.campaign_id,
-                name: row.campaign_name,
-                destination_url: row.destination_url,
-                archived: row.archived,
-                created_at: row.campaign_created_at,
-            },
             referral_code: row.held_referral_code.as_str().to_owned(),
             coupon_code: row.held_coupon_code.map(|code| code.as_str().to_owned()),
             advocate: Customer {

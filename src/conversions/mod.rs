@@ -1,29 +1,40 @@
-//! Conversions: attributed purchases on their way to a reward. Pending first, then approved or rejected.
+//! Conversions: attributed purchases on their way to a reward. Pending first, then approved or rejected: by their campaign's
+//! rules when they fall due ([`evaluation`]), or by a person ([`review`]). What was decided and why is kept ([`history`]).
 
+pub mod evaluation;
+pub mod history;
 pub mod http;
 pub mod list;
 mod list_rows;
 pub mod list_store;
+pub mod review;
 
-use crate::attribution::Fraud;
+use crate::attribution::Attribution;
 
 /// Where a conversion stands.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Status {
     Pending,
+    Approved,
     Rejected,
 }
 
 impl Status {
-    /// The status a conversion begins with: one that the advocate made himself earns nothing.
-    pub fn initial(fraud: Fraud) -> Self {
-        if fraud.is_seen() { Self::Rejected } else { Self::Pending }
+    /// The status a conversion begins with: one that the advocate made himself earns nothing, unless his campaign says so.
+    pub fn initial(attribution: &Attribution) -> Self {
+        if attribution.is_rejected() { Self::Rejected } else { Self::Pending }
+    }
+
+    /// The status with this spelling.
+    pub fn named(text: &str) -> Option<Self> {
+        [Self::Pending, Self::Approved, Self::Rejected].into_iter().find(|status| status.as_str() == text)
     }
 
     /// The status's spelling on the wire and in the database.
     pub fn as_str(self) -> &'static str {
         match self {
             Self::Pending => "pending",
+            Self::Approved => "approved",
             Self::Rejected => "rejected",
         }
     }

@@ -2,6 +2,7 @@
 //!
 //! [`registry`] decides who is meant without IO; [`store`] reads and writes. Callers hold the transaction.
 
+pub mod blocks;
 pub mod http;
 pub mod list;
 pub mod list_store;

@@ -145,3 +145,35 @@ pub async fn delete_all(conn: &mut PgConnection, accounts: &[AccountId], ids: &[
     .await?;
     Ok(())
 }
+
+/// Blocks a customer, or lets him be credited again. Gives him and since when he is blocked; nothing when there is no such customer.
+pub async fn block(
+    conn: &mut PgConnection,
+    account: AccountId,
+    id: CustomerId,
+    is_blocked: bool,
+    now: OffsetDateTime,
+) -> sqlx::Result<Option<(Customer, Option<OffsetDateTime>)>> {
+    let blocked = sqlx::query!(
+        r#"update customers set blocked_at = case when $3 then coalesce(blocked_at, $4) end
+        where account_id = $1 and id = $2
+        returning external_id as "external_id: OpaqueId", email as "email: Email", first_name, last_name, blocked_at"#,
+        account.0,
+        id.0,
+        is_blocked,
+        now
+    )
+    .fetch_optional(conn)
+    .await?;
+    Ok(blocked.map(|row| {
+        let customer = Customer {
+            account_id: account,
+            id,
+            external_id: row.external_id,
+            email: row.email,
+            first_name: row.first_name,
+            last_name: row.last_name,
+        };
+        (customer, row.blocked_at)
+    }))
+}

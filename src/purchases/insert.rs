@@ -14,7 +14,7 @@ use crate::conversions::Status;
 use crate::types::codes::RecordedCode;
 use crate::types::email::Email;
 use crate::types::ids::{AccountId, CampaignId, ConversionId, CustomerId, PurchaseId, ReferralCodeId};
-use crate::types::text::{Name, OpaqueId};
+use crate::types::text::{Name, OpaqueId, UserAgent};
 
 /// A purchase that is to be stored with its decision.
 pub struct NewPurchase<'a> {
@@ -42,37 +42,9 @@ pub const FEW: usize = 64;
 /// it or nothing, so that it needs no transaction around it.
 pub async fn insert_few(conn: &mut PgConnection, new: &[NewPurchase<'_>], now: OffsetDateTime) -> sqlx::Result<Stored> {
     let (columns, converted) = (Columns::of(new, now), ConversionColumns::of(new));
-    sqlx::query_as!(
+    sqlx::query_file_as!(
         StoredRow,
-        r#"with purchase as (
-            insert into purchases (account_id, source, order_id, amount, currency, email, new_customer, ordered_at, customer_id,
-                customer_external_id, customer_email, customer_first_name, customer_last_name, products, ip_address, coupon_code,
-                referral_code, attributed_via, attributed_referral_code_id, reason, conflicting_codes, considered, created_at)
-            select account_id, source, order_id, amount, currency, email, new_customer, ordered_at, customer_id,
-                customer_external_id, customer_email, customer_first_name, customer_last_name, products, ip_address, coupon_code,
-                referral_code, attributed_via, attributed_referral_code_id, reason, conflicting_codes, considered, $23
-            from (select unnest($1::bigint[]) as account_id, unnest($2::text[]) as source, unnest($3::text[]) as order_id, unnest($4::numeric[]) as amount,
-                unnest($5::text[]) as currency, unnest($6::text[]) as email, unnest($7::bool[]) as new_customer,
-                unnest($8::timestamptz[]) as ordered_at, unnest($9::bigint[]) as customer_id, unnest($10::text[]) as customer_external_id,
-                unnest($11::text[]) as customer_email, unnest($12::text[]) as customer_first_name, unnest($13::text[]) as customer_last_name,
-                unnest($14::jsonb[]) as products, unnest($15::text[]) as ip_address, unnest($16::text[]) as coupon_code,
-                unnest($17::text[]) as referral_code, unnest($18::text[]) as attributed_via, unnest($19::bigint[]) as attributed_referral_code_id,
-                unnest($20::text[]) as reason, unnest($21::bool[]) as conflicting_codes, unnest($22::jsonb[]) as considered) as new
-            on conflict on constraint purchases_source_order_id_key do nothing returning account_id, source, order_id, id, attributed_referral_code_id
-        ), conversion as (
-            insert into conversions (account_id, purchase_id, campaign_id, referral_code_id, status,
-                same_email, fuzzy_email, same_customer, same_shopper, created_at)
-            select p.account_id, p.id, new.campaign_id, p.attributed_referral_code_id, new.status, new.same_email, new.fuzzy_email, new.same_customer, new.same_shopper, $23
-            from (select unnest($24::bigint[]) as account_id, unnest($25::text[]) as source, unnest($26::text[]) as order_id,
-                unnest($27::bigint[]) as campaign_id, unnest($28::text[]) as status, unnest($29::bool[]) as same_email,
-                unnest($30::bool[]) as fuzzy_email, unnest($31::bool[]) as same_customer, unnest($32::bool[]) as same_shopper) as new
-            join purchase p on p.order_id = new.order_id and p.source = new.source and p.account_id = new.account_id
-            returning account_id, purchase_id, id
-        )
-        select account_id as "account_id!", id as "purchase_id!", source as "source?", order_id as "order_id?: OpaqueId",
-            null::bigint as "conversion_id: ConversionId" from purchase
-        union all
-        select account_id, purchase_id, null, null, id from conversion"#,
+        "src/purchases/sql/insert_few.sql",
         &columns.accounts as &[AccountId],
         &columns.sources as &[&str],
         &columns.order_ids as &[&str],
@@ -104,7 +76,8 @@ pub async fn insert_few(conn: &mut PgConnection, new: &[NewPurchase<'_>], now: O
         &converted.same_email,
         &converted.fuzzy_email,
         &converted.same_customer,
-        &converted.same_shopper
+        &converted.same_shopper,
+        &columns.user_agents as &[Option<&str>]
     )
     .fetch_all(conn)
     .await
@@ -145,8 +118,8 @@ pub async fn insert_one(
         r#"with purchase as (
             insert into purchases (account_id, source, order_id, amount, currency, email, new_customer, ordered_at, customer_id,
                 customer_external_id, customer_email, customer_first_name, customer_last_name, products, ip_address, coupon_code,
-                referral_code, attributed_via, attributed_referral_code_id, reason, conflicting_codes, considered, created_at)
-            values ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, $17, $18, $19, $20, $21, $22, $23)
+                referral_code, attributed_via, attributed_referral_code_id, reason, conflicting_codes, considered, created_at, user_agent)
+            values ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, $17, $18, $19, $20, $21, $22, $23, $30)
             on conflict on constraint purchases_source_order_id_key do nothing
             returning account_id, id
         ), conversion as (
@@ -180,11 +153,12 @@ pub async fn insert_one(
         Json(decision.considered.as_slice()) as Json<&[Considered]>,
         now,
         found.map(|found| found.holder.campaign_id) as Option<CampaignId>,
-        found.map(|found| Status::initial(found.fraud).as_str()),
+        found.map(|found| Status::initial(found).as_str()),
         fraud.same_email,
         fraud.fuzzy_email,
         fraud.same_customer,
-        fraud.same_shopper
+        fraud.same_shopper,
+        row.user_agent.as_ref().map(UserAgent::as_str)
     )
     .fetch_optional(conn)
     .await?;
@@ -215,6 +189,7 @@ struct Columns<'a> {
     reasons: Vec<Option<&'a str>>,
     conflicting: Vec<bool>,
     considered: Vec<Json<&'a [Considered]>>,
+    user_agents: Vec<Option<&'a str>>,
 }
 
 impl<'a> Columns<'a> {
@@ -251,6 +226,7 @@ impl<'a> Columns<'a> {
                 .collect(),
             conflicting: decisions.iter().map(|decision| decision.conflicting_codes).collect(),
             considered: decisions.iter().map(|decision| Json(decision.considered.as_slice())).collect(),
+            user_agents: rows.iter().map(|row| row.user_agent.as_ref().map(UserAgent::as_str)).collect(),
         }
     }
 }
@@ -280,7 +256,7 @@ impl<'a> ConversionColumns<'a> {
             sources,
             order_ids,
             campaigns: attributed.iter().map(|(_, found)| found.holder.campaign_id).collect(),
-            statuses: attributed.iter().map(|(_, found)| Status::initial(found.fraud).as_str()).collect(),
+            statuses: attributed.iter().map(|(_, found)| Status::initial(found).as_str()).collect(),
             same_email: flags(|fraud| fraud.same_email),
             fuzzy_email: flags(|fraud| fraud.fuzzy_email),
             same_customer: flags(|fraud| fraud.same_customer),

@@ -3,6 +3,7 @@
 //! [`record`] is the one way in. An order is never refused because of its codes.
 
 pub mod bulk;
+pub mod explain;
 pub mod facts;
 pub mod http;
 pub mod insert;
@@ -10,6 +11,7 @@ pub mod lane;
 pub mod list;
 pub mod list_store;
 pub mod record;
+pub mod refunds;
 pub mod store;
 
 use std::net::IpAddr;
@@ -22,7 +24,7 @@ use crate::types::codes::RecordedCode;
 use crate::types::email::Email;
 use crate::types::ids::{AccountId, CampaignId, ConversionId, CustomerId, PurchaseId};
 use crate::types::money::{Money, Price};
-use crate::types::text::{Name, OpaqueId};
+use crate::types::text::{Name, OpaqueId, UserAgent};
 
 /// What names an order, for ever. The empty source is the web shop's.
 #[derive(Clone, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
@@ -54,6 +56,8 @@ pub struct PurchaseToRecord {
     pub customer: Person,
     pub products: Option<Vec<Product>>,
     pub ip_address: Option<IpAddr>,
+    /// Not a fact of the order: a repeat may bring another.
+    pub user_agent: Option<UserAgent>,
     pub coupon_code: Option<RecordedCode>,
     pub referral_code: Option<RecordedCode>,
 }

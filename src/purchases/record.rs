@@ -11,7 +11,7 @@ use time::OffsetDateTime;
 
 use super::insert::{self, Ids, NewPurchase, Stored};
 use super::{AttributedTo, Conversion, OrderKey, Purchase, PurchaseToRecord, Recorded, facts, store};
-use crate::attribution::{self, Attribution, Buyer, Evidence, EvidenceKind, Finding, Holder};
+use crate::attribution::{self, Attribution, Block, Buyer, Decision, Evidence, EvidenceKind, Finding, Holder};
 use crate::conversions::Status;
 use crate::customers;
 use crate::db::{Abort, Alone};
@@ -129,7 +129,7 @@ fn conversion(id: ConversionId, attribution: &Attribution, now: OffsetDateTime) 
     let fraud = attribution.fraud;
     Conversion {
         id,
-        status: Status::initial(fraud).as_str().to_owned(),
+        status: Status::initial(attribution).as_str().to_owned(),
         same_email: fraud.same_email,
         fuzzy_email: fraud.fuzzy_email,
         same_customer: fraud.same_customer,
@@ -185,6 +185,15 @@ async fn recognise(conn: &mut PgConnection, rows: &[&PurchaseToRecord]) -> sqlx:
     Ok(rows.iter().map(|row| if is_named(row) { recognised.next().flatten() } else { None }).collect())
 }
 
+/// Decides who referred an order, and stores nothing. Gives the advocate too.
+pub async fn decide(conn: &mut PgConnection, row: &PurchaseToRecord) -> sqlx::Result<(Decision, Option<AttributedTo>)> {
+    let evidence = CodeBook::load(conn, &[row]).await?;
+    let decision = attribution::decide(&buyer(row), &evidence.about(row), attribution::LEGACY_PRECEDENCE);
+    let found = decision.outcome.as_ref().ok();
+    let to = found.and_then(|found| evidence.attributed_to(row, found.via, decision.conflicting_codes));
+    Ok((decision, to))
+}
+
 /// What the codes in a batch lead to.
 struct CodeBook {
     referral_codes: HashMap<(AccountId, CodeKey), CodeHolder>,
@@ -229,7 +238,7 @@ impl CodeBook {
             .filter(|(_, code)| code.as_ref().and_then(RecordedCode::key).is_some())
             .map(|(kind, _)| {
                 let finding = match self.find(row, kind) {
-                    Some(Some(holder)) => Finding::Names(holder.into()),
+                    Some(Some(holder)) => holder.into(),
                     Some(None) => Finding::Unbound,
                     None => Finding::Unknown,
                 };
@@ -258,13 +267,20 @@ impl CodeBook {
     }
 }
 
-impl From<&CodeHolder> for Holder {
+impl From<&CodeHolder> for Finding {
     fn from(holder: &CodeHolder) -> Self {
-        Self {
+        if holder.is_customer_blocked {
+            return Self::Blocked(Block::Customer, holder.referral_code_id);
+        }
+        if holder.is_code_blocked {
+            return Self::Blocked(Block::Code, holder.referral_code_id);
+        }
+        Self::Names(Holder {
             referral_code_id: holder.referral_code_id,
             campaign_id: holder.campaign_id,
             external_id: holder.advocate.external_id.clone(),
             email: holder.advocate.email.clone(),
-        }
+            self_referral: holder.self_referral,
+        })
     }
 }

@@ -65,6 +65,7 @@ pub fn read(fields: &Fields<'_>, account: &Account) -> Option<ReferralCodeToIssu
     let campaign = fields.require_reference::<WireId>("campaign");
     let advocate = read_advocate(fields);
     let wish = read_wish(fields);
+    let (ip_address, user_agent) = (fields.parse("ip_address"), fields.parse("user_agent"));
     Some(ReferralCodeToIssue {
         account_id: account.id,
         // An id that cannot be ours names nothing, as zero does.
@@ -72,6 +73,8 @@ pub fn read(fields: &Fields<'_>, account: &Account) -> Option<ReferralCodeToIssu
         advocate: advocate?,
         wish: wish?,
         code: None,
+        ip_address,
+        user_agent,
     })
 }
 

@@ -281,7 +281,7 @@ async fn store_plans(
                 let slot = (row.account_id, row.campaign_id, customer);
                 let code = row.code.clone().unwrap_or_else(|| ReferralCode::generate(&mut rand::rng()));
                 new_rows.push((slot, index, code.clone()));
-                new.push(NewReferralCode { slot, code, place: *place });
+                new.push(NewReferralCode { slot, code, place: *place, row });
             }
             (None, None) => return Err(Abort::LostRace),
         }

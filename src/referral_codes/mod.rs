@@ -2,6 +2,7 @@
 //!
 //! [`issue`] is the one way to a referral code and to a coupon.
 
+pub mod blocks;
 pub mod http;
 pub mod issue;
 pub mod lane;
@@ -10,11 +11,14 @@ pub mod list_store;
 mod named;
 pub mod store;
 
+use std::net::IpAddr;
+
 use time::OffsetDateTime;
 
 use crate::customers::{Customer, Person};
 use crate::types::codes::{CouponCode, ReferralCode};
 use crate::types::ids::{AccountId, CampaignId, CouponBankId, ReferralCodeId};
+use crate::types::text::UserAgent;
 
 /// What coupon is asked for with a referral code.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -36,6 +40,9 @@ pub struct ReferralCodeToIssue {
     pub wish: Wish,
     /// The code itself, for an advocate who has it from elsewhere. Without it one is made.
     pub code: Option<ReferralCode>,
+    /// From where he asks, if that is said. Kept with a new code, to tell him from those who buy through it.
+    pub ip_address: Option<IpAddr>,
+    pub user_agent: Option<UserAgent>,
 }
 
 /// What became of it.

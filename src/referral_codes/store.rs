@@ -4,13 +4,14 @@ use sqlx::PgConnection;
 use time::OffsetDateTime;
 
 use super::named::Terms;
-use super::{HeldCoupon, Issued};
+use super::{HeldCoupon, Issued, ReferralCodeToIssue};
 use crate::coupon_banks::claim::Cursors;
 use crate::customers::Customer;
 use crate::types::codes::{CodeKey, CouponCode, ReferralCode};
 use crate::types::email::Email;
 use crate::types::ids::{AccountId, CampaignId, CouponBankId, CouponPlace, CustomerId, ReferralCodeId, SegmentId};
-use crate::types::text::OpaqueId;
+use crate::types::self_referral::SelfReferral;
+use crate::types::text::{OpaqueId, UserAgent};
 
 /// Whose referral code in which campaign: unique.
 pub type Slot = (AccountId, CampaignId, CustomerId);
@@ -76,10 +77,12 @@ pub async fn find_codes_in_use(
 }
 
 /// A referral code that is to be stored.
-pub struct NewReferralCode {
+pub struct NewReferralCode<'a> {
     pub slot: Slot,
     pub code: ReferralCode,
     pub place: Option<CouponPlace>,
+    /// From where it was asked for stands here.
+    pub row: &'a ReferralCodeToIssue,
 }
 
 /// A referral code that was stored, and the coupon that goes out with it.
@@ -93,7 +96,7 @@ pub struct StoredReferralCode {
 /// with their coupons; those whose code is in use already are missing.
 pub async fn insert_all(
     conn: &mut PgConnection,
-    new: &[NewReferralCode],
+    new: &[NewReferralCode<'_>],
     cursors: &Cursors,
     now: OffsetDateTime,
 ) -> sqlx::Result<Vec<StoredReferralCode>> {
@@ -107,16 +110,21 @@ pub async fn insert_all(
     let moved_accounts: Vec<AccountId> = cursors.iter().map(|(account, _)| *account).collect();
     let moved_segments: Vec<SegmentId> = cursors.iter().map(|(_, place)| place.segment_id).collect();
     let moved_to: Vec<i32> = cursors.iter().map(|(_, place)| place.position).collect();
+    let ip_addresses: Vec<Option<String>> = new.iter().map(|new| new.row.ip_address.map(|ip| ip.to_string())).collect();
+    let user_agents: Vec<Option<&str>> =
+        new.iter().map(|new| new.row.user_agent.as_ref().map(UserAgent::as_str)).collect();
     let rows = sqlx::query!(
         r#"with moved as (
             update coupon_segments s set next_position = moved.next_position
             from unnest($9::bigint[], $10::bigint[], $11::int[]) as moved (account_id, id, next_position)
             where s.account_id = moved.account_id and s.id = moved.id
         ), stored as (
-            insert into referral_codes (account_id, code, code_key, campaign_id, customer_id, segment_id, position, coupon_issued_at, created_at)
-            select account_id, code, code_key, campaign_id, customer_id, segment_id, position, case when position is not null then $8::timestamptz end, $8
-            from unnest($1::bigint[], $2::text[], $3::text[], $4::bigint[], $5::bigint[], $6::bigint[], $7::int[])
-                as new (account_id, code, code_key, campaign_id, customer_id, segment_id, position)
+            insert into referral_codes (account_id, code, code_key, campaign_id, customer_id, segment_id, position, coupon_issued_at, created_at,
+                ip_address, user_agent)
+            select account_id, code, code_key, campaign_id, customer_id, segment_id, position, case when position is not null then $8::timestamptz end, $8,
+                ip_address, user_agent
+            from unnest($1::bigint[], $2::text[], $3::text[], $4::bigint[], $5::bigint[], $6::bigint[], $7::int[], $12::text[], $13::text[])
+                as new (account_id, code, code_key, campaign_id, customer_id, segment_id, position, ip_address, user_agent)
             order by account_id, campaign_id, customer_id
             on conflict on constraint referral_codes_code_key_key do nothing
             returning account_id, campaign_id, customer_id, id, segment_id, position
@@ -138,7 +146,9 @@ pub async fn insert_all(
         now,
         &moved_accounts as &[AccountId],
         &moved_segments as &[SegmentId],
-        &moved_to
+        &moved_to,
+        &ip_addresses as &[Option<String>],
+        &user_agents as &[Option<&str>]
     )
     .fetch_all(conn)
     .await?;
@@ -276,6 +286,10 @@ pub struct CodeHolder {
     pub coupon_code: Option<String>,
     pub campaign_id: CampaignId,
     pub campaign_name: String,
+    /// What the campaign says of advocates who buy from themselves.
+    pub self_referral: SelfReferral,
+    pub is_code_blocked: bool,
+    pub is_customer_blocked: bool,
     pub advocate: Customer,
 }
 
@@ -287,7 +301,8 @@ pub async fn find_holders(
 ) -> sqlx::Result<Vec<((AccountId, CodeKey), CodeHolder)>> {
     let rows = sqlx::query!(
         r#"select r.account_id as "account_id: AccountId", r.code_key as "key: CodeKey", r.id as "referral_code_id: ReferralCodeId",
-            r.code as referral_code, c.code as "coupon_code?", g.id as "campaign_id: CampaignId", g.name as campaign_name,
+            r.code as referral_code, c.code as "coupon_code?", g.id as "campaign_id: CampaignId", g.name as campaign_name, g.self_referral,
+            r.blocked_at is not null as "is_code_blocked!", u.blocked_at is not null as "is_customer_blocked!",
             u.id as "customer_id: CustomerId", u.external_id as "external_id: OpaqueId", u.email as "email: Email", u.first_name, u.last_name
         from unnest($1::bigint[], $2::text[]) as wanted (account_id, code_key)
         join referral_codes r on r.account_id = wanted.account_id and r.code_key = wanted.code_key
@@ -316,6 +331,9 @@ pub async fn find_holders(
                 coupon_code: row.coupon_code,
                 campaign_id: row.campaign_id,
                 campaign_name: row.campaign_name,
+                self_referral: row.self_referral.into(),
+                is_code_blocked: row.is_code_blocked,
+                is_customer_blocked: row.is_customer_blocked,
                 advocate,
             };
             ((row.account_id, row.key), holder)
@@ -332,7 +350,8 @@ pub async fn find_coupon_holders(
     let rows = sqlx::query!(
         r#"select c.account_id as "account_id: AccountId", c.code_key as "key: CodeKey", c.code as coupon_code,
             r.id as "referral_code_id?: ReferralCodeId", r.code as "referral_code?", g.id as "campaign_id?: CampaignId",
-            g.name as "campaign_name?", u.id as "customer_id?: CustomerId", u.external_id as "external_id?: OpaqueId",
+            g.name as "campaign_name?", g.self_referral as "self_referral?",
+            r.blocked_at is not null as "is_code_blocked!", u.blocked_at is not null as "is_customer_blocked!", u.id as "customer_id?: CustomerId", u.external_id as "external_id?: OpaqueId",
             u.email as "email?: Email", u.first_name as "first_name?", u.last_name as "last_name?"
         from unnest($1::bigint[], $2::text[]) as wanted (account_id, code_key)
         join coupons c on c.account_id = wanted.account_id and c.code_key = wanted.code_key
@@ -363,10 +382,35 @@ pub async fn find_coupon_holders(
                     coupon_code: Some(row.coupon_code),
                     campaign_id,
                     campaign_name,
+                    self_referral: row.self_referral.map(SelfReferral::from).unwrap_or_default(),
+                    is_code_blocked: row.is_code_blocked,
+                    is_customer_blocked: row.is_customer_blocked,
                     advocate,
                 },
             );
             ((row.account_id, row.key), holder)
         })
         .collect())
+}
+
+/// Blocks a referral code, or lets it count again. Gives its text and since when it is blocked; nothing when there is no such code.
+pub async fn block(
+    conn: &mut PgConnection,
+    account: AccountId,
+    key: &CodeKey,
+    is_blocked: bool,
+    now: OffsetDateTime,
+) -> sqlx::Result<Option<(ReferralCode, Option<OffsetDateTime>)>> {
+    let blocked = sqlx::query!(
+        r#"update referral_codes set blocked_at = case when $3 then coalesce(blocked_at, $4) end
+        where account_id = $1 and code_key = $2
+        returning code as "code: ReferralCode", blocked_at"#,
+        account.0,
+        key as &CodeKey,
+        is_blocked,
+        now
+    )
+    .fetch_optional(conn)
+    .await?;
+    Ok(blocked.map(|row| (row.code, row.blocked_at)))
 }

@@ -40,6 +40,8 @@ ids! {
     PurchaseId;
     /// A referral code's row. On the wire referral codes are named by their text.
     ReferralCodeId;
+    /// A reward, unique within its account.
+    RewardId;
     /// One load into a coupon bank.
     SegmentId;
 }

@@ -9,5 +9,7 @@ pub mod email;
 pub mod ids;
 pub mod money;
 pub mod page;
+pub mod self_referral;
 pub mod text;
+pub mod unit;
 pub mod url;

@@ -6,7 +6,7 @@ use rust_decimal::{Decimal, RoundingStrategy};
 use serde::{Serialize, Serializer};
 
 /// Largest amount of one order.
-const AMOUNT_MAX: Decimal = Decimal::from_parts(1_316_134_911, 2_328, 0, false, 2);
+pub(super) const AMOUNT_MAX: Decimal = Decimal::from_parts(1_316_134_911, 2_328, 0, false, 2);
 /// Longest text that is looked at as a number, in bytes.
 const TEXT_BYTES_MAX: usize = 64;
 /// What binary floats leave behind: 0.30000000000000004 means 0.30.
@@ -103,7 +103,8 @@ impl Money {
     }
 }
 
-fn parse_decimal(text: &str) -> Result<Decimal, InvalidAmount> {
+/// Reads a number from its text, exactly.
+pub(super) fn parse_decimal(text: &str) -> Result<Decimal, InvalidAmount> {
     let bytes = text.as_bytes();
     let looks_numeric = bytes.first().is_some_and(|b| b.is_ascii_digit() || *b == b'-')
         && bytes.last().is_some_and(u8::is_ascii_digit)
@@ -180,7 +181,7 @@ impl<'de> serde::Deserialize<'de> for Price {
 }
 
 /// The digits of a number as a piece of JSON.
-fn digits(number: &impl fmt::Display) -> Box<serde_json::value::RawValue> {
+pub(super) fn digits(number: &impl fmt::Display) -> Box<serde_json::value::RawValue> {
     serde_json::value::RawValue::from_string(number.to_string())
         .unwrap_or_else(|_| serde_json::value::RawValue::NULL.to_owned())
 }

@@ -76,6 +76,33 @@ impl Name {
     }
 }
 
+/// Longest name of a browser that is kept, in characters.
+const USER_AGENT_CHARS_MAX: usize = 512;
+
+/// How a browser calls itself: the first 512 characters of it, for telling whether two are one.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct UserAgent(String);
+
+impl TryFrom<&str> for UserAgent {
+    type Error = InvalidText;
+
+    fn try_from(text: &str) -> Result<Self, InvalidText> {
+        let name: String = text.trim().chars().take(USER_AGENT_CHARS_MAX).collect();
+        match name.chars().find(|c| *c == '\0') {
+            Some(nul) => Err(InvalidText::Invisible(nul)),
+            None if name.is_empty() => Err(InvalidText::Empty),
+            None => Ok(Self(name)),
+        }
+    }
+}
+
+impl UserAgent {
+    /// What the browser calls itself.
+    pub fn as_str(&self) -> &str {
+        &self.0
+    }
+}
+
 /// The text with every payment card number in it masked but for its last four digits. A number counts as one when it
 /// has 13 to 19 digits, perhaps in groups, begins as card numbers do and has the right check digit.
 fn mask_card_numbers(text: &str) -> String {

@@ -26,6 +26,8 @@ pub struct Limits {
     /// How many requests are worked on at once; the next is asked to come again.
     pub requests_in_flight_max: usize,
     pub lanes: LaneLimits,
+    /// How long the evaluation of conversions rests between two batches. Without it this process evaluates none.
+    pub evaluation_interval: Option<Duration>,
 }
 
 /// How requests that store are gathered into batches.
@@ -60,6 +62,7 @@ impl Default for Limits {
             uploads_in_flight_max: 8,
             requests_in_flight_max: 1024,
             lanes: LaneLimits::default(),
+            evaluation_interval: None,
         }
     }
 }

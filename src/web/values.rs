@@ -5,7 +5,7 @@ use std::net::IpAddr;
 use super::fields::{FieldValue, Invalid, Scalar};
 use crate::types::codes::{CouponCode, InvalidCode, RecordedCode, ReferralCode};
 use crate::types::email::Email;
-use crate::types::text::{InvalidText, Name, OpaqueId};
+use crate::types::text::{InvalidText, Name, OpaqueId, UserAgent};
 use crate::types::url::WebUrl;
 
 fn invalid_text(fault: &InvalidText) -> Invalid {
@@ -90,6 +90,14 @@ impl FieldValue for IpAddr {
     fn read(scalar: Scalar<'_>) -> Result<Self, Invalid> {
         let invalid = |_| Invalid::new("invalid_ip_address", "is not an IP address; write 203.0.113.7 or 2001:db8::7");
         scalar.text()?.trim_matches(' ').parse().map_err(invalid)
+    }
+}
+
+impl FieldValue for UserAgent {
+    const BLANK_IS_ABSENT: bool = true;
+
+    fn read(scalar: Scalar<'_>) -> Result<Self, Invalid> {
+        Self::try_from(scalar.text()?).map_err(|fault| invalid_text(&fault))
     }
 }
 

@@ -14,7 +14,15 @@ use crate::harness::app::{CAMPAIGN, TestApp};
 fn row(app: &TestApp, id: &str, email: &str, wish: Wish) -> ReferralCodeToIssue {
     let advocate =
         Person { external_id: OpaqueId::try_from(id).ok(), email: Email::try_from(email).ok(), ..Person::default() };
-    ReferralCodeToIssue { account_id: app.account, campaign_id: CampaignId(CAMPAIGN), advocate, wish, code: None }
+    ReferralCodeToIssue {
+        account_id: app.account,
+        campaign_id: CampaignId(CAMPAIGN),
+        advocate,
+        wish,
+        code: None,
+        ip_address: None,
+        user_agent: None,
+    }
 }
 
 async fn issue(app: &TestApp, rows: Vec<ReferralCodeToIssue>) -> Vec<Outcome> {

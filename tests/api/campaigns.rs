@@ -12,6 +12,20 @@ fn campaign(fields: Value) -> Value {
     whole
 }
 
+/// The rules of a campaign that has said nothing.
+fn no_rules() -> Value {
+    json!({
+        "attribution_window_days": null,
+        "days_to_delay": 0,
+        "new_customers_only": false,
+        "minimum_amount": null,
+        "maximum_rewards_per_advocate": null,
+        "self_referral": "reject",
+        "similar_email_edits": null,
+        "reward": null,
+    })
+}
+
 #[tokio::test]
 async fn a_campaign_is_found_as_it_was_created() {
     let app = TestApp::start().await;
@@ -25,6 +39,8 @@ async fn a_campaign_is_found_as_it_was_created() {
         "published": true,
         "referral_incentive": null,
         "created_at": "2026-08-01T12:00:00Z",
+        "referral_incentive": null,
+        "rules": no_rules(),
     });
     assert_eq!(created.json, wanted);
     assert_eq!(app.get(&format!("/v1/campaigns/{id}")).await.expect(200).json, wanted);
@@ -188,5 +204,77 @@ async fn a_page_that_cannot_be_is_refused_by_the_name_of_its_parameter() {
             assert_eq!(answer["error"]["param"], param, "{path}?{query}: {}", answer.text);
         }
     }
+    app.finish().await;
+}
+
+#[tokio::test]
+async fn rules_are_read_in_every_spelling_and_changed_as_a_whole() {
+    let app = TestApp::start().await;
+    let path = format!("/v1/campaigns/{CAMPAIGN}");
+    let all = json!({
+        "attribution_window_days": "90",
+        "days_to_delay": 14,
+        "new_customers_only": "1",
+        "minimum_amount": "20.5",
+        "maximum_rewards_per_advocate": 10,
+        "self_referral": "review",
+        "similar_email_edits": 2,
+        "reward": { "type": "fixed", "unit": "eur", "value": 10, "cap": "8.5" },
+    });
+    let changed = app.patch(&path, json!({ "rules": all })).await.expect(200);
+    let wanted = r#""rules":{"attribution_window_days":90,"days_to_delay":14,"new_customers_only":true,"minimum_amount":20.50,"maximum_rewards_per_advocate":10,"self_referral":"review","similar_email_edits":2,"reward":{"type":"fixed","unit":"EUR","value":10.00,"cap":8.50}}"#;
+    assert!(changed.text.contains(wanted), "{}", changed.text);
+    assert_eq!(changed["referral_incentive"], json!({ "type": "EUR", "value": 10.0 }));
+    assert_eq!(app.get(&path).await.expect(200).text, changed.text);
+    // What does not name the rules leaves them.
+    let renamed = app.patch(&path, json!({ "name": "Autumn", "rules": null })).await.expect(200);
+    assert_eq!(renamed["rules"], changed["rules"]);
+
+    let percentage = json!({ "reward": { "type": "percentage", "value": "12.5000", "unit": null } });
+    let changed = app.patch(&path, json!({ "rules": percentage })).await.expect(200);
+    assert_eq!(changed["rules"]["reward"], json!({ "type": "percentage", "unit": null, "value": 12.5, "cap": null }));
+    assert_eq!((&changed["rules"]["days_to_delay"], &changed["rules"]["self_referral"]), (&json!(0), &json!("reject")));
+    assert_eq!(app.patch(&path, json!({ "rules": {} })).await.expect(200)["rules"], no_rules());
+    // What held when is kept; a change that changes nothing is none.
+    app.patch(&path, json!({ "rules": {} })).await.expect(200);
+    assert_eq!(app.count("select count(*) from campaign_rules where campaign_id = 53345").await, 4);
+
+    let created = app.post("/v1/campaigns", campaign(json!({ "rules": { "days_to_delay": 3 } }))).await.expect(201);
+    assert_eq!(created["rules"]["days_to_delay"], 3);
+    app.finish().await;
+}
+
+#[tokio::test]
+async fn each_wrong_rule_is_named() {
+    let app = TestApp::start().await;
+    let reward = |value: Value| json!({ "reward": value });
+    let cases = [
+        (json!([]), "rules", "invalid_type"),
+        (json!({ "attribution_window_days": 0 }), "rules.attribution_window_days", "out_of_range"),
+        (json!({ "attribution_window_days": 3651 }), "rules.attribution_window_days", "out_of_range"),
+        (json!({ "days_to_delay": 366 }), "rules.days_to_delay", "out_of_range"),
+        (json!({ "days_to_delay": -1 }), "rules.days_to_delay", "out_of_range"),
+        (json!({ "days_to_delay": 1.5 }), "rules.days_to_delay", "out_of_range"),
+        (json!({ "new_customers_only": "perhaps" }), "rules.new_customers_only", "invalid_type"),
+        (json!({ "minimum_amount": 0 }), "rules.minimum_amount", "out_of_range"),
+        (json!({ "minimum_amount": 1.005 }), "rules.minimum_amount", "too_many_decimals"),
+        (json!({ "minimum_amount": "much" }), "rules.minimum_amount", "invalid_amount"),
+        (json!({ "maximum_rewards_per_advocate": 0 }), "rules.maximum_rewards_per_advocate", "out_of_range"),
+        (json!({ "self_referral": "perhaps" }), "rules.self_referral", "invalid_value"),
+        (json!({ "similar_email_edits": 4 }), "rules.similar_email_edits", "out_of_range"),
+        (reward(json!({})), "rules.reward.type", "missing"),
+        (reward(json!({ "type": "fixed" })), "rules.reward.value", "missing"),
+        (reward(json!({ "type": "tiered", "value": 1 })), "rules.reward.type", "invalid_value"),
+        (reward(json!({ "type": "fixed", "value": 0 })), "rules.reward.value", "out_of_range"),
+        (reward(json!({ "type": "fixed", "value": 1.005 })), "rules.reward.value", "too_many_decimals"),
+        (reward(json!({ "type": "percentage", "value": 101 })), "rules.reward.value", "out_of_range"),
+        (reward(json!({ "type": "percentage", "value": 1, "cap": -1 })), "rules.reward.cap", "out_of_range"),
+        (reward(json!({ "type": "fixed", "value": 1, "unit": "u".repeat(33) })), "rules.reward.unit", "invalid_value"),
+    ];
+    for (rules, param, code) in cases {
+        let answer = app.post("/v1/campaigns", campaign(json!({ "rules": rules }))).await.refused(400, code);
+        assert_eq!(answer["error"]["param"], param, "{rules}: {}", answer.text);
+    }
+    assert_eq!(app.count("select count(*) from campaigns").await, 1, "nothing was stored");
     app.finish().await;
 }

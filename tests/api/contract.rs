@@ -50,7 +50,7 @@ async fn each_operation_is_there_with_the_version_and_without_and_asks_for_crede
             let answer = app.call(method.clone(), asked).await;
             assert_ne!(answer["error"]["code"], "method_not_allowed", "{method} {asked}");
             let is_nowhere = answer["error"]["code"] == "not_found" && !asked.starts_with("/nobody/");
-            assert!(!is_nowhere || asked.ends_with("/order_id"), "{method} {asked} leads nowhere");
+            assert!(!is_nowhere || asked.contains("/order_id"), "{method} {asked} leads nowhere");
         }
     }
     app.finish().await;

@@ -10,48 +10,71 @@ use crate::harness::client::Answer;
 use crate::harness::conservation;
 use crate::harness::contract::contract;
 
+/// What is done to the data of a story that went well, and the law that must speak up.
+const BUGS: [(&str, &str); 18] = [
+    (
+        "insert into coupon_retirements (account_id, segment_id, position, retired_at)
+        select account_id, segment_id, position, now() from referral_codes",
+        "a bank whose coupons",
+    ),
+    ("delete from coupons where code = 'A3'", "a segment whose positions"),
+    (
+        "insert into coupons (account_id, segment_id, position, code, code_key)
+        select account_id, segment_id + 1000, 0, 'A4', 'a4' from referral_codes",
+        "a coupon of no segment",
+    ),
+    ("update coupon_segments set next_position = size", "a free coupon behind"),
+    (
+        "update referral_codes set position = 77",
+        "a coupon that is with two people",
+    ),
+    (
+        "alter table referral_codes drop constraint referral_codes_segment_id_position_key;
+        insert into customers (account_id, external_id, created_at) select id, 'C2', now() from accounts;
+        insert into referral_codes (account_id, code, code_key, campaign_id, customer_id, segment_id, position, coupon_issued_at, created_at)
+        select r.account_id, 'x', 'x', r.campaign_id, p.id, r.segment_id, r.position, now(), now()
+        from referral_codes r join customers p on p.account_id = r.account_id and p.id <> r.customer_id",
+        "a coupon that is with two people",
+    ),
+    ("delete from conversions", "an attributed purchase without"),
+    (
+        "insert into rewards (account_id, conversion_id, campaign_id, referral_code_id, customer_id, unit, whole_amount, created_at)
+        select c.account_id, c.id, c.campaign_id, r.id, r.customer_id, 'USD', 10, now()
+        from conversions c join referral_codes r on r.account_id = c.account_id and r.id = c.referral_code_id;
+        insert into reward_entries (account_id, reward_id, kind, amount, cause, created_at)
+        select account_id, id, 'earned', 10.01, 'approval', now() from rewards",
+        "a reward below zero or above",
+    ),
+    (
+        "insert into rewards (account_id, conversion_id, campaign_id, referral_code_id, customer_id, unit, whole_amount, created_at)
+        select c.account_id, c.id, c.campaign_id, r.id, r.customer_id, 'USD', 10, now()
+        from conversions c join referral_codes r on r.account_id = c.account_id and r.id = c.referral_code_id;
+        insert into reward_entries (account_id, reward_id, kind, amount, cause, created_at)
+        select account_id, id, 'earned', 10, 'approval', now() from rewards",
+        "a conversion that is not approved and",
+    ),
+    ("update conversions set status = 'approved', evaluated_at = now()", "a conversion that stands elsewhere"),
+    (
+        "insert into refunds (account_id, purchase_id, refund_id, amount, created_at)
+        select account_id, id, 'R1', amount + 1, now() from purchases",
+        "an order of which more was given back",
+    ),
+    ("update purchases set attributed_via = null, attributed_referral_code_id = null, reason = 'no_code'", "an attributed purchase without"),
+    ("update purchases set account_id = account_id + 1", "a row that names"),
+    ("update purchases set attributed_referral_code_id = 77", "a row that names"),
+    ("update conversions set campaign_id = 77", "a row that names"),
+    ("update conversions set purchase_id = 77", "a row that names"),
+    (
+        "alter table referral_codes drop constraint referral_codes_customer_id_fkey;
+        update customers set account_id = account_id + 1",
+        "a row that names",
+    ),
+    ("update referral_codes set campaign_id = 77", "a row that names"),
+];
+
 #[tokio::test]
 async fn every_law_of_conservation_sees_the_bug_that_breaks_it() {
-    // What is done to the data of a story that went well, and the law that must speak up.
-    let bugs = [
-        (
-            "insert into coupon_retirements (account_id, segment_id, position, retired_at)
-            select account_id, segment_id, position, now() from referral_codes",
-            "a bank whose coupons",
-        ),
-        ("delete from coupons where code = 'A3'", "a segment whose positions"),
-        (
-            "insert into coupons (account_id, segment_id, position, code, code_key)
-            select account_id, segment_id + 1000, 0, 'A4', 'a4' from referral_codes",
-            "a coupon of no segment",
-        ),
-        ("update coupon_segments set next_position = size", "a free coupon behind"),
-        (
-            "update referral_codes set position = 77",
-            "a coupon that is with two people",
-        ),
-        (
-            "alter table referral_codes drop constraint referral_codes_segment_id_position_key;
-            insert into customers (account_id, external_id, created_at) select id, 'C2', now() from accounts;
-            insert into referral_codes (account_id, code, code_key, campaign_id, customer_id, segment_id, position, coupon_issued_at, created_at)
-            select r.account_id, 'x', 'x', r.campaign_id, p.id, r.segment_id, r.position, now(), now()
-            from referral_codes r join customers p on p.account_id = r.account_id and p.id <> r.customer_id",
-            "a coupon that is with two people",
-        ),
-        ("delete from conversions", "an attributed purchase without"),
-        ("update purchases set attributed_via = null, attributed_referral_code_id = null, reason = 'no_code'", "an attributed purchase without"),
-        ("update purchases set account_id = account_id + 1", "a row that names"),
-        ("update purchases set attributed_referral_code_id = 77", "a row that names"),
-        ("update conversions set campaign_id = 77", "a row that names"),
-        ("update conversions set purchase_id = 77", "a row that names"),
-        (
-            "alter table referral_codes drop constraint referral_codes_customer_id_fkey;
-            update customers set account_id = account_id + 1",
-            "a row that names",
-        ),
-        ("delete from campaigns", "a row that names"),
-    ];
-    for (bug, law) in bugs {
+    for (bug, law) in BUGS {
         let app = TestApp::start().await;
         let bank = app.bank(&["A1", "A2", "A3"]).await;
         let issued = app.advocate("C1").code("A1").await.expect(201);

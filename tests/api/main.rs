@@ -3,10 +3,13 @@
 
 mod attribution;
 mod batches;
+mod blocks;
 mod campaigns;
 mod contract;
 mod coupon_banks;
 mod database_faults;
+mod evaluation;
+mod explanations;
 mod first_order;
 mod frame;
 mod harness;
@@ -25,3 +28,6 @@ mod purchases;
 mod races;
 mod referral_code_batches;
 mod referral_codes;
+mod refunds;
+mod reviews;
+mod rewards;

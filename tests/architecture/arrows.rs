@@ -9,7 +9,7 @@ use syn::{ItemMod, ItemUse, Macro, UseTree};
 use crate::sources::Source;
 
 /// Each module and what it may import. Sideways arrows between features stand last in their line.
-const TABLE: [(&str, &[&str]); 22] = [
+const TABLE: [(&str, &[&str]); 23] = [
     // floor 0
     ("types", &[]),
     // floor 1
@@ -30,6 +30,8 @@ const TABLE: [(&str, &[&str]); 22] = [
         "referral_codes",
         &["types", "config", "telemetry", "db", "lane", "web", "accounts", "campaigns", "customers", "coupon_banks"],
     ),
+    // what is owed; the conversions and orders it is owed for come to it as ids
+    ("rewards", &["types", "config", "telemetry", "db", "web", "accounts", "campaigns", "customers"]),
     (
         "conversions",
         &[
@@ -44,6 +46,7 @@ const TABLE: [(&str, &[&str]); 22] = [
             "customers",
             "referral_codes",
             "attribution",
+            "rewards",
         ],
     ),
     (
@@ -61,6 +64,7 @@ const TABLE: [(&str, &[&str]); 22] = [
             "coupon_banks",
             "referral_codes",
             "attribution",
+            "rewards",
             "conversions",
         ],
     ),
@@ -101,6 +105,7 @@ const TABLE: [(&str, &[&str]); 22] = [
             "coupon_banks",
             "attribution",
             "referral_codes",
+            "rewards",
             "conversions",
             "purchases",
             "tracking",
@@ -121,6 +126,7 @@ const TABLE: [(&str, &[&str]); 22] = [
             "coupon_banks",
             "attribution",
             "referral_codes",
+            "rewards",
             "conversions",
             "purchases",
             "tracking",
@@ -143,6 +149,7 @@ const TABLE: [(&str, &[&str]); 22] = [
             "coupon_banks",
             "attribution",
             "referral_codes",
+            "rewards",
             "conversions",
             "purchases",
             "tracking",
@@ -165,6 +172,7 @@ const TABLE: [(&str, &[&str]); 22] = [
             "coupon_banks",
             "attribution",
             "referral_codes",
+            "rewards",
             "conversions",
             "purchases",
             "tracking",

@@ -271,3 +271,173 @@ update email_opt_outs set created_at = '-infinity'
 
 -- email_opt_outs_email_key_key
 insert into email_opt_outs (account_id, email, email_key, created_at) values (1, 'FRIEND@example.mil', 'friend@example.mil', now())
+
+-- campaigns_attribution_window_days_check
+update campaigns set attribution_window_days = 0
+update campaigns set attribution_window_days = 3651
+
+-- campaigns_days_to_delay_check
+update campaigns set days_to_delay = -1
+update campaigns set days_to_delay = 366
+
+-- campaigns_minimum_amount_check
+update campaigns set minimum_amount = 0
+update campaigns set minimum_amount = 'NaN'
+update campaigns set minimum_amount = 100000000000
+
+-- campaigns_maximum_rewards_check
+update campaigns set maximum_rewards = 0
+update campaigns set maximum_rewards = 1000001
+
+-- campaigns_self_referral_check
+update campaigns set self_referral = 'perhaps'
+
+-- campaigns_similar_email_edits_check
+update campaigns set similar_email_edits = 0
+update campaigns set similar_email_edits = 4
+
+-- campaigns_reward_type_check
+update campaigns set reward_type = 'tiered', reward_unit = null, reward_value = null, reward_cap = null
+
+-- campaigns_reward_unit_check
+update campaigns set reward_unit = '' where reward_type is not null
+update campaigns set reward_unit = repeat('x', 33) where reward_type is not null
+
+-- campaigns_reward_value_check
+update campaigns set reward_value = 0 where reward_type is not null
+update campaigns set reward_value = 'NaN' where reward_type = 'fixed'
+update campaigns set reward_value = 100000000000 where reward_type = 'fixed'
+
+-- campaigns_reward_cap_check
+update campaigns set reward_cap = 0 where reward_type is not null
+update campaigns set reward_cap = 'NaN' where reward_type is not null
+
+-- campaigns_reward_check
+update campaigns set reward_value = null where reward_type = 'fixed'
+update campaigns set reward_unit = null where reward_type = 'fixed'
+update campaigns set reward_value = null where reward_type = 'percentage'
+update campaigns set reward_value = 100.5 where reward_type = 'percentage'
+update campaigns set reward_cap = 5 where reward_type is null
+update campaigns set reward_unit = 'USD' where reward_type is null
+
+-- campaign_rules_rules_check
+update campaign_rules set rules = '[]'
+
+-- campaign_rules_in_force_from_check
+update campaign_rules set in_force_from = 'infinity'
+update campaign_rules set in_force_from = '-infinity'
+
+-- conversions_evaluated_at_check
+update conversions set evaluated_at = 'infinity'
+update conversions set evaluated_at = '-infinity'
+
+-- conversions_fraud_checks_check
+update conversions set fraud_checks = '{}'
+
+-- conversion_events_event_check
+insert into conversion_events (account_id, conversion_id, event, status_before, status, decided_by, findings, created_at) values (1, 1, 'lost', 'pending', 'pending', 'rules', '[]', now())
+
+-- conversion_events_status_before_check
+insert into conversion_events (account_id, conversion_id, event, status_before, status, decided_by, findings, created_at) values (1, 1, 'held', 'paid', 'pending', 'rules', '[]', now())
+
+-- conversion_events_status_check
+insert into conversion_events (account_id, conversion_id, event, status_before, status, decided_by, findings, created_at) values (1, 1, 'held', 'pending', 'paid', 'rules', '[]', now())
+
+-- conversion_events_decided_by_check
+insert into conversion_events (account_id, conversion_id, event, status_before, status, decided_by, reason, findings, created_at) values (1, 1, 'held', 'pending', 'pending', 'chance', 'x', '[]', now())
+
+-- conversion_events_reason_check
+insert into conversion_events (account_id, conversion_id, event, status_before, status, decided_by, reason, findings, created_at) values (1, 1, 'held', 'pending', 'pending', 'rules', '', '[]', now())
+insert into conversion_events (account_id, conversion_id, event, status_before, status, decided_by, reason, findings, created_at) values (1, 1, 'held', 'pending', 'pending', 'rules', repeat('x', 256), '[]', now())
+
+-- conversion_events_actor_check
+insert into conversion_events (account_id, conversion_id, event, status_before, status, decided_by, actor, findings, created_at) values (1, 1, 'held', 'pending', 'pending', 'rules', '', '[]', now())
+insert into conversion_events (account_id, conversion_id, event, status_before, status, decided_by, actor, findings, created_at) values (1, 1, 'held', 'pending', 'pending', 'rules', repeat('x', 256), '[]', now())
+
+-- conversion_events_findings_check
+insert into conversion_events (account_id, conversion_id, event, status_before, status, decided_by, findings, created_at) values (1, 1, 'held', 'pending', 'pending', 'rules', '{}', now())
+
+-- conversion_events_rules_check
+insert into conversion_events (account_id, conversion_id, event, status_before, status, decided_by, findings, rules, created_at) values (1, 1, 'held', 'pending', 'pending', 'rules', '[]', '[]', now())
+
+-- conversion_events_created_at_check
+insert into conversion_events (account_id, conversion_id, event, status_before, status, decided_by, findings, created_at) values (1, 1, 'held', 'pending', 'pending', 'rules', '[]', 'infinity')
+insert into conversion_events (account_id, conversion_id, event, status_before, status, decided_by, findings, created_at) values (1, 1, 'held', 'pending', 'pending', 'rules', '[]', '-infinity')
+
+-- conversion_events_person_check
+insert into conversion_events (account_id, conversion_id, event, status_before, status, decided_by, findings, created_at) values (1, 1, 'approved', 'pending', 'approved', 'person', '[]', now())
+
+-- rewards_unit_check
+update rewards set unit = ''
+update rewards set unit = repeat('x', 33)
+
+-- rewards_whole_amount_check
+update rewards set whole_amount = 0
+update rewards set whole_amount = 'NaN'
+update rewards set whole_amount = 100000000000
+
+-- rewards_created_at_check
+update rewards set created_at = 'infinity'
+update rewards set created_at = '-infinity'
+
+-- rewards_conversion_id_key
+insert into rewards (account_id, conversion_id, campaign_id, referral_code_id, customer_id, unit, whole_amount, created_at) select account_id, conversion_id, campaign_id, referral_code_id, customer_id, unit, whole_amount, created_at from rewards
+
+-- reward_entries_kind_check
+insert into reward_entries (account_id, reward_id, kind, amount, cause, created_at) values (1, 1, 'lost', 1, 'refund', now())
+
+-- reward_entries_amount_check
+insert into reward_entries (account_id, reward_id, kind, amount, cause, created_at) values (1, 1, 'earned', 0, 'approval', now())
+insert into reward_entries (account_id, reward_id, kind, amount, cause, created_at) values (1, 1, 'earned', -1, 'approval', now())
+insert into reward_entries (account_id, reward_id, kind, amount, cause, created_at) values (1, 1, 'reversed', 1, 'refund', now())
+insert into reward_entries (account_id, reward_id, kind, amount, cause, created_at) values (1, 1, 'paid', 0, 'payout', now())
+insert into reward_entries (account_id, reward_id, kind, amount, cause, created_at) values (1, 1, 'paid', 'NaN', 'payout', now())
+
+-- reward_entries_cause_check
+insert into reward_entries (account_id, reward_id, kind, amount, cause, created_at) values (1, 1, 'paid', 1, 'luck', now())
+
+-- reward_entries_refund_id_check
+insert into reward_entries (account_id, reward_id, kind, amount, cause, refund_id, created_at) values (1, 1, 'reversed', -1, 'refund', '', now())
+insert into reward_entries (account_id, reward_id, kind, amount, cause, refund_id, created_at) values (1, 1, 'reversed', -1, 'refund', repeat('x', 65), now())
+
+-- reward_entries_created_at_check
+insert into reward_entries (account_id, reward_id, kind, amount, cause, created_at) values (1, 1, 'paid', 1, 'payout', 'infinity')
+insert into reward_entries (account_id, reward_id, kind, amount, cause, created_at) values (1, 1, 'paid', 1, 'payout', '-infinity')
+
+-- purchases_cancelled_at_check
+update purchases set cancelled_at = 'infinity'
+update purchases set cancelled_at = '-infinity'
+
+-- refunds_refund_id_check
+insert into refunds (account_id, purchase_id, refund_id, amount, created_at) values (1, 1, '', 1, now())
+insert into refunds (account_id, purchase_id, refund_id, amount, created_at) values (1, 1, repeat('x', 65), 1, now())
+
+-- refunds_amount_check
+insert into refunds (account_id, purchase_id, refund_id, amount, created_at) values (1, 1, 'R2', 0, now())
+insert into refunds (account_id, purchase_id, refund_id, amount, created_at) values (1, 1, 'R2', 'NaN', now())
+insert into refunds (account_id, purchase_id, refund_id, amount, created_at) values (1, 1, 'R2', 100000000000, now())
+
+-- refunds_reason_check
+insert into refunds (account_id, purchase_id, refund_id, amount, reason, created_at) values (1, 1, 'R2', 1, '', now())
+insert into refunds (account_id, purchase_id, refund_id, amount, reason, created_at) values (1, 1, 'R2', 1, repeat('x', 256), now())
+
+-- refunds_created_at_check
+insert into refunds (account_id, purchase_id, refund_id, amount, created_at) values (1, 1, 'R2', 1, 'infinity')
+insert into refunds (account_id, purchase_id, refund_id, amount, created_at) values (1, 1, 'R2', 1, '-infinity')
+
+-- customers_blocked_at_check
+update customers set blocked_at = 'infinity'
+update customers set blocked_at = '-infinity'
+
+-- referral_codes_blocked_at_check
+update referral_codes set blocked_at = 'infinity'
+update referral_codes set blocked_at = '-infinity'
+
+-- purchases_user_agent_check
+update purchases set user_agent = repeat('x', 513)
+
+-- referral_codes_ip_address_check
+update referral_codes set ip_address = repeat('x', 46)
+
+-- referral_codes_user_agent_check
+update referral_codes set user_agent = repeat('x', 513)

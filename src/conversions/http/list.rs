@@ -5,6 +5,7 @@ use axum::extract::State;
 
 use super::show::ConversionOut;
 use crate::accounts::Caller;
+use crate::conversions::Status;
 use crate::conversions::list::{self, Choice, Wanted};
 use crate::customers;
 use crate::referral_codes::http::{read_campaign, read_codes};
@@ -22,7 +23,6 @@ const CONVERSIONS: List = List {
     filters: &["status", "campaign_id", "referral_code", "coupon_code", "order_id", "email"],
 };
 const OF_CUSTOMER: List = List { name: "customers/conversions", filters: &["status", "campaign_id"] };
-const STATUSES: [&str; 3] = ["pending", "approved", "rejected"];
 
 /// `GET /v1/conversions`
 pub async fn list(
@@ -80,7 +80,7 @@ pub async fn find(State(app): State<App>, caller: Caller, path: PathTexts) -> Re
 
 fn read_status(fields: &Fields<'_>) -> Option<&'static str> {
     let text = fields.text("status")?;
-    let status = STATUSES.into_iter().find(|status| *status == text);
+    let status = Status::named(&text).map(Status::as_str);
     if status.is_none() {
         fields.fault("status", "invalid_parameter", "must be pending, approved or rejected");
     }

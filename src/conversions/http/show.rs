@@ -9,6 +9,7 @@ use crate::campaigns::http::CampaignOut;
 use crate::conversions::list::{BoughtProduct, ConvertedPurchase, ListedConversion};
 use crate::customers::{Customer, CustomerOut};
 use crate::referral_codes::http::trackable_link;
+use crate::rewards::http::RewardOut;
 use crate::types::codes::RecordedCode;
 use crate::types::email::Email;
 use crate::types::ids::{ConversionId, PurchaseId};
@@ -35,10 +36,6 @@ pub struct ConversionOut {
     #[serde(with = "time::serde::rfc3339")]
     created_at: OffsetDateTime,
 }
-
-/// A reward of a conversion. Nothing grants any yet.
-#[derive(Serialize)]
-pub enum RewardOut {}
 
 #[derive(Serialize)]
 struct FraudOut {
@@ -95,13 +92,13 @@ impl ConversionOut {
             personal_url: PersonalUrlOut {
                 trackable_link: trackable_link(public_url, account, &conversion.referral_code),
                 referral_code: conversion.referral_code,
-                destination_url: conversion.campaign.destination_url.clone(),
+                destination_url: conversion.campaign.campaign.destination_url.clone(),
             },
             campaign: conversion.campaign.into(),
             coupon_code: conversion.coupon_code,
             referrer: conversion.advocate.into(),
             purchase: conversion.purchase.into(),
-            rewards: Vec::new(),
+            rewards: conversion.rewards.into_iter().map(RewardOut::from).collect(),
             share: None,
             status: conversion.status,
             created_at: conversion.created_at,

@@ -28,6 +28,7 @@ pub fn purchase(fields: &Fields<'_>, account: &Account, now: OffsetDateTime) -> 
     let customer = fields.object("customer").map(|customer| person(&customer)).unwrap_or_default();
     let products = fields.list("products", PRODUCTS_MAX).map(|items| items.iter().map(product).collect());
     let ip_address = fields.parse("ip_address");
+    let user_agent = fields.parse("user_agent");
     let coupon_code = fields.parse("coupon_code");
     let referral_code = fields.parse("referral_code");
     Some(PurchaseToRecord {
@@ -44,6 +45,7 @@ pub fn purchase(fields: &Fields<'_>, account: &Account, now: OffsetDateTime) -> 
         customer,
         products,
         ip_address,
+        user_agent,
         coupon_code,
         referral_code,
     })

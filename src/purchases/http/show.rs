@@ -35,8 +35,9 @@ pub struct PurchaseOut {
     created_at: OffsetDateTime,
 }
 
+/// Who referred a purchase, as it is answered.
 #[derive(Serialize)]
-struct AttributionOut {
+pub struct AttributionOut {
     via: String,
     referral_code: String,
     coupon_code: Option<String>,

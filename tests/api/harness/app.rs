@@ -6,6 +6,7 @@ use std::time::Duration;
 
 use axum_server::Handle;
 use goodword::accounts::{self, Alias, NewAccount, keys};
+use goodword::conversions::evaluation;
 use goodword::serve::Timeouts;
 use goodword::types::clock::Clock;
 use goodword::types::date::Zone;
@@ -98,6 +99,29 @@ impl TestApp {
     /// One number out of the database, for what no request tells.
     pub async fn count(&self, sql: &'static str) -> i64 {
         sqlx::query_scalar(sql).fetch_one(&self.pool).await.expect(sql)
+    }
+
+    /// Evaluates all conversions that are due, as the service does by itself, and gives how many they were.
+    pub async fn evaluate(&self) -> usize {
+        let mut count = 0;
+        loop {
+            let evaluated = evaluation::tick(&self.pool, self.clock.now()).await.expect("the database answers");
+            count += evaluated;
+            if evaluated == 0 {
+                return count;
+            }
+        }
+    }
+
+    /// Lets days pass.
+    pub fn pass_days(&self, days: i64) {
+        self.clock.advance(time::Duration::days(days));
+    }
+
+    /// Sets the rules of the campaign of every story.
+    pub async fn rules(&self, rules: serde_json::Value) {
+        let changed = self.shop.patch(&format!("/v1/campaigns/{CAMPAIGN}"), json!({ "rules": rules })).await;
+        changed.expect(200);
     }
 
     /// Ends the story: what must hold of any story's data holds, and the database goes.

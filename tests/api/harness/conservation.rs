@@ -6,7 +6,7 @@ use sqlx::PgPool;
 use super::client::Shop;
 
 /// Each statement lists what must not be, with words for it.
-const LAWS: [(&str, &str); 8] = [
+const LAWS: [(&str, &str); 12] = [
     (
         "a bank whose coupons are not just issued, retired or available (I13)",
         "select format('bank %s: %s in all, %s issued, %s retired, %s available', bank_id, total, issued, retired, available)
@@ -81,6 +81,49 @@ const LAWS: [(&str, &str); 8] = [
         union all
         select format('referral code %s', r.code) from referral_codes r
         where not exists (select from campaigns g where g.account_id = r.account_id and g.id = r.campaign_id)",
+    ),
+    (
+        "a reward below zero or above its whole (I13)",
+        "select format('reward %s: %s of %s', r.id, coalesce(sum(e.amount), 0), r.whole_amount)
+        from rewards r
+        left join reward_entries e on e.account_id = r.account_id and e.reward_id = r.id and e.kind <> 'paid'
+        group by r.account_id, r.id
+        having coalesce(sum(e.amount), 0) not between 0 and r.whole_amount",
+    ),
+    (
+        "a conversion that is not approved and has a reward left",
+        "select format('conversion %s: %s', c.id, c.status)
+        from conversions c
+        join rewards r on r.account_id = c.account_id and r.conversion_id = c.id
+        join reward_entries e on e.account_id = r.account_id and e.reward_id = r.id and e.kind <> 'paid'
+        where c.status <> 'approved'
+        group by c.account_id, c.id
+        having sum(e.amount) <> 0",
+    ),
+    (
+        "a conversion that stands elsewhere than its history says",
+        "select format('conversion %s: %s', c.id, c.status)
+        from conversions c
+        where (c.evaluated_at is null) <> not exists (
+                select from conversion_events e where e.account_id = c.account_id and e.conversion_id = c.id)
+            or c.status <> (select e.status from conversion_events e
+                where e.account_id = c.account_id and e.conversion_id = c.id order by e.id desc limit 1)",
+    ),
+    (
+        "an order of which more was given back than it cost, or whose reward did not follow",
+        "select format('order %s', p.order_id)
+        from purchases p
+        left join lateral (
+            select sum(f.amount) as amount from refunds f where f.account_id = p.account_id and f.purchase_id = p.id
+        ) refunded on true
+        left join conversions c on c.account_id = p.account_id and c.purchase_id = p.id
+        left join rewards r on r.account_id = c.account_id and r.conversion_id = c.id
+        left join lateral (
+            select sum(e.amount) as amount from reward_entries e
+            where e.account_id = r.account_id and e.reward_id = r.id and e.kind <> 'paid'
+        ) owed on true
+        where refunded.amount > p.amount
+            or r.id is not null and (p.cancelled_at is not null or refunded.amount = p.amount) and owed.amount <> 0",
     ),
     (
         "a session left inside a transaction (I17)",

@@ -1,0 +1,248 @@
+//! Rewards on the wire. `amount`, `type`, `status`, `evaluate_at` and `rejected_reasons` are what clients of the compatible API
+//! read; the rest is ours.
+
+use axum::Json;
+use axum::extract::State;
+use serde::Serialize;
+use sqlx::PgConnection;
+use time::OffsetDateTime;
+
+use super::{Entry, Reward, RewardedConversion, store};
+use crate::accounts::Caller;
+use crate::customers::CustomerOut;
+use crate::db;
+use crate::types::ids::{AccountId, CampaignId, ConversionId, CustomerId, RewardId};
+use crate::types::money::{Currency, Money};
+use crate::types::page::Page;
+use crate::types::unit::{Number, Unit};
+use crate::web::error::{ApiError, Code};
+use crate::web::extract::{Params, PathTexts};
+use crate::web::lists::{PageOut, read_page};
+use crate::web::state::App;
+
+/// A reward as it is answered.
+#[derive(Serialize)]
+pub struct RewardOut {
+    id: RewardId,
+    amount: Number,
+    #[serde(rename = "type")]
+    unit: Unit,
+    status: &'static str,
+    rejected_reasons: Option<FraudOut>,
+    earned: Number,
+    reversed: Number,
+    paid: Number,
+    outstanding: Number,
+    #[serde(with = "time::serde::rfc3339::option")]
+    paid_at: Option<OffsetDateTime>,
+    customer: CustomerOut,
+    campaign: CampaignName,
+    referral_code: String,
+    conversion: ConversionOut,
+    #[serde(with = "time::serde::rfc3339::option")]
+    evaluate_at: Option<OffsetDateTime>,
+    #[serde(with = "time::serde::rfc3339")]
+    created_at: OffsetDateTime,
+}
+
+#[derive(Serialize)]
+struct CampaignName {
+    id: CampaignId,
+    name: String,
+}
+
+#[derive(Clone, Copy, Serialize)]
+struct FraudOut {
+    same_email: bool,
+    fuzzy_email: bool,
+    same_customer: bool,
+    same_shopper: bool,
+}
+
+#[derive(Serialize)]
+struct ConversionOut {
+    id: ConversionId,
+    status: String,
+    possible_self_referral: bool,
+    fraud: FraudOut,
+    purchase: PurchaseOut,
+    #[serde(with = "time::serde::rfc3339")]
+    created_at: OffsetDateTime,
+}
+
+#[derive(Serialize)]
+struct PurchaseOut {
+    order_id: String,
+    source: String,
+    total: Money,
+    currency: Currency,
+    #[serde(with = "time::serde::rfc3339")]
+    date: OffsetDateTime,
+}
+
+impl From<RewardedConversion> for ConversionOut {
+    fn from(conversion: RewardedConversion) -> Self {
+        let fraud = FraudOut {
+            same_email: conversion.same_email,
+            fuzzy_email: conversion.fuzzy_email,
+            same_customer: conversion.same_customer,
+            same_shopper: conversion.same_shopper,
+        };
+        let marks = [fraud.same_email, fraud.fuzzy_email, fraud.same_customer, fraud.same_shopper];
+        Self {
+            id: conversion.id,
+            status: conversion.status,
+            possible_self_referral: marks.contains(&true),
+            fraud,
+            purchase: PurchaseOut {
+                order_id: conversion.order_id.as_str().to_owned(),
+                source: conversion.source,
+                total: conversion.total,
+                currency: conversion.total.currency(),
+                date: conversion.ordered_at,
+            },
+            created_at: conversion.created_at,
+        }
+    }
+}
+
+impl From<Reward> for RewardOut {
+    fn from(reward: Reward) -> Self {
+        let amount = reward.earned + reward.reversed;
+        let shown = |amount| Number(reward.unit.round(amount));
+        let evaluate_at = reward.conversion.evaluated_at;
+        let conversion = ConversionOut::from(reward.conversion);
+        Self {
+            id: reward.id,
+            amount: shown(amount),
+            status: if amount.is_zero() { "invalid" } else { "valid" },
+            rejected_reasons: (conversion.status == "rejected").then_some(conversion.fraud),
+            earned: shown(reward.earned),
+            reversed: shown(reward.reversed),
+            paid: shown(reward.paid),
+            outstanding: shown(amount - reward.paid),
+            unit: reward.unit,
+            paid_at: reward.paid_at,
+            customer: reward.advocate.into(),
+            campaign: CampaignName { id: reward.campaign_id, name: reward.campaign_name },
+            referral_code: reward.referral_code,
+            conversion,
+            evaluate_at,
+            created_at: reward.created_at,
+        }
+    }
+}
+
+/// A reward with its ledger.
+#[derive(Serialize)]
+pub struct RewardWithEntries {
+    #[serde(flatten)]
+    reward: RewardOut,
+    entries: Vec<EntryOut>,
+}
+
+#[derive(Serialize)]
+struct EntryOut {
+    kind: String,
+    amount: Number,
+    cause: String,
+    refund_id: Option<String>,
+    #[serde(with = "time::serde::rfc3339")]
+    created_at: OffsetDateTime,
+}
+
+impl RewardWithEntries {
+    fn new(reward: Reward, entries: Vec<Entry>) -> Self {
+        let unit = reward.unit.clone();
+        let entries = entries.into_iter().map(|entry| EntryOut {
+            kind: entry.kind,
+            amount: Number(unit.round(entry.amount)),
+            cause: entry.cause,
+            refund_id: entry.refund_id,
+            created_at: entry.created_at,
+        });
+        Self { entries: entries.collect(), reward: reward.into() }
+    }
+}
+
+/// `GET /v1/rewards`
+pub async fn list(
+    State(app): State<App>,
+    caller: Caller,
+    params: Params,
+) -> Result<Json<PageOut<RewardOut>>, ApiError> {
+    let page = params.read(read_page)?;
+    let account = caller.account.id;
+    let mut conn = app.pool.acquire().await?;
+    let total = store::count_all(&mut conn, account).await?;
+    let ids = if page.offset < total { store::list(&mut conn, account, page).await? } else { Vec::new() };
+    let rows = store::find_all(&mut conn, account, &ids).await?;
+    Ok(Json(Page { total, offset: page.offset, rows }.map(RewardOut::from).into()))
+}
+
+/// `GET /v1/customers/{id}/rewards`
+pub async fn list_of_customer(
+    State(app): State<App>,
+    caller: Caller,
+    path: PathTexts,
+    params: Params,
+) -> Result<Json<PageOut<RewardOut>>, ApiError> {
+    let unknown = || {
+        ApiError::new(
+            Code::CustomerNotFound,
+            "there is no customer with this number; it is the id in answers, not your own",
+        )
+    };
+    let page = params.read(read_page)?;
+    let customer = CustomerId(path.id(0).ok_or_else(unknown)?);
+    let account = caller.account.id;
+    let mut conn = app.pool.acquire().await?;
+    if !store::has_customer(&mut conn, account, customer).await? {
+        return Err(unknown());
+    }
+    let total = store::count_of_customer(&mut conn, account, customer).await?;
+    let ids = if page.offset < total {
+        store::list_of_customer(&mut conn, account, customer, page).await?
+    } else {
+        Vec::new()
+    };
+    let rows = store::find_all(&mut conn, account, &ids).await?;
+    Ok(Json(Page { total, offset: page.offset, rows }.map(RewardOut::from).into()))
+}
+
+/// `GET /v1/rewards/{id}`
+pub async fn find(
+    State(app): State<App>,
+    caller: Caller,
+    path: PathTexts,
+) -> Result<Json<RewardWithEntries>, ApiError> {
+    let id = RewardId(path.id(0).ok_or_else(not_found)?);
+    let mut conn = app.pool.acquire().await?;
+    let reward = store::find_all(&mut conn, caller.account.id, &[id]).await?.pop().ok_or_else(not_found)?;
+    with_entries(&mut conn, caller.account.id, reward).await.map(Json)
+}
+
+/// `POST /v1/rewards/{id}/pay`
+pub async fn pay(State(app): State<App>, caller: Caller, path: PathTexts) -> Result<Json<RewardWithEntries>, ApiError> {
+    let id = RewardId(path.id(0).ok_or_else(not_found)?);
+    let (account, now) = (caller.account.id, app.clock.now());
+    let paid: Result<_, ApiError> =
+        db::transact(&app.pool, move |conn| Box::pin(async move { Ok(super::pay(conn, account, id, now).await?) }))
+            .await;
+    let reward = paid?.ok_or_else(not_found)?;
+    let mut conn = app.pool.acquire().await?;
+    with_entries(&mut conn, account, reward).await.map(Json)
+}
+
+async fn with_entries(
+    conn: &mut PgConnection,
+    account: AccountId,
+    reward: Reward,
+) -> Result<RewardWithEntries, ApiError> {
+    let entries = store::list_entries(conn, account, reward.id).await?;
+    Ok(RewardWithEntries::new(reward, entries))
+}
+
+fn not_found() -> ApiError {
+    ApiError::new(Code::RewardNotFound, "there is no such reward; GET /v1/rewards lists yours")
+}
