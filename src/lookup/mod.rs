@@ -135,7 +135,7 @@ async fn find_people(
             found_as.insert(Kind::CustomerId);
         }));
     }
-    let holders = referral_codes::store::find_holders(conn, &[account], std::slice::from_ref(&readings.code)).await?;
+    let holders = referral_codes::holders::find_holders(conn, &[account], std::slice::from_ref(&readings.code)).await?;
     people.extend(holders.into_iter().map(|(_, holder)| {
         found_as.insert(Kind::ReferralCode);
         holder.advocate.id

@@ -15,7 +15,7 @@ use crate::attribution::{self, Attribution, Block, Buyer, Decision, Evidence, Ev
 use crate::conversions::Status;
 use crate::customers;
 use crate::db::{Abort, Alone};
-use crate::referral_codes::store::{self as referral_codes, CodeHolder};
+use crate::referral_codes::holders::{self, CodeHolder};
 use crate::types::codes::{CodeKey, RecordedCode};
 use crate::types::ids::{AccountId, ConversionId, CustomerId};
 use crate::types::text::Name;
@@ -208,13 +208,10 @@ impl CodeBook {
         };
         let (accounts, keys) = presented(|row| row.referral_code.as_ref());
         let referral_codes =
-            if keys.is_empty() { Vec::new() } else { referral_codes::find_holders(conn, &accounts, &keys).await? };
+            if keys.is_empty() { Vec::new() } else { holders::find_holders(conn, &accounts, &keys).await? };
         let (accounts, keys) = presented(|row| row.coupon_code.as_ref());
-        let coupons = if keys.is_empty() {
-            Vec::new()
-        } else {
-            referral_codes::find_coupon_holders(conn, &accounts, &keys).await?
-        };
+        let coupons =
+            if keys.is_empty() { Vec::new() } else { holders::find_coupon_holders(conn, &accounts, &keys).await? };
         Ok(Self { referral_codes: referral_codes.into_iter().collect(), coupons: coupons.into_iter().collect() })
     }
 

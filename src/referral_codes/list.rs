@@ -2,7 +2,7 @@
 
 use sqlx::PgConnection;
 
-use super::{Issued, list_store, store};
+use super::{Issued, holders, list_store, store};
 use crate::customers::{self, Person};
 use crate::types::codes::CodeKey;
 use crate::types::email::Email;
@@ -45,11 +45,11 @@ pub async fn resolve(
 ) -> sqlx::Result<Result<Option<ReferralCodeId>, Nobodys>> {
     let mut ids = Vec::new();
     if let Some(key) = &codes.referral_code {
-        let found = store::find_holders(conn, &[account], std::slice::from_ref(key)).await?;
+        let found = holders::find_holders(conn, &[account], std::slice::from_ref(key)).await?;
         ids.push(found.into_iter().next().map(|(_, holder)| holder.referral_code_id));
     }
     if let Some(key) = &codes.coupon_code {
-        let found = store::find_coupon_holders(conn, &[account], std::slice::from_ref(key)).await?;
+        let found = holders::find_coupon_holders(conn, &[account], std::slice::from_ref(key)).await?;
         ids.push(found.into_iter().next().and_then(|(_, holder)| holder).map(|holder| holder.referral_code_id));
     }
     Ok(agreed(&ids))

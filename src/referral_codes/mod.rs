@@ -3,6 +3,7 @@
 //! [`issue`] is the one way to a referral code and to a coupon.
 
 pub mod blocks;
+pub mod holders;
 pub mod http;
 pub mod issue;
 pub mod lane;

@@ -58,6 +58,8 @@ async fn a_reward_names_its_advocate_its_conversion_and_its_order() {
         "created_at": "2026-08-01T12:00:00Z",
     });
     assert_eq!(reward, wanted);
+    let shown = app.get(&format!("/v1/conversions/{}", conversion["id"])).await.expect(200);
+    assert_eq!(shown["rewards"], json!([rewards["results"][0]]), "its conversion shows it too");
     assert!(rewards.text.contains(r#""amount":5.06,"type":"USD""#), "in the decimals of the unit: {}", rewards.text);
     app.finish().await;
 }
