@@ -31,7 +31,3 @@ end
 $$;
 create trigger conversion_events_append_only before update or delete on conversion_events
     for each row execute function refuse_change();
-
--- Whether a customer bought before, by the merchant's own id for him.
-create index purchases_customer_external_id_idx on purchases (account_id, customer_external_id, ordered_at)
-    where customer_external_id is not null;

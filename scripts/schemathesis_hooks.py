@@ -5,7 +5,10 @@ import time
 import schemathesis
 
 
-PARAMETERS = {"limit", "offset", "status", "format", "strict", "source", "dry_run"}
+PARAMETERS = {
+    "limit", "offset", "status", "format", "strict", "source", "cursor", "from_date", "to_date", "campaign_id", "customer_id",
+    "account_id", "email", "referral_code", "coupon_code", "order_id", "id", "q", "dry_run",
+}
 
 
 @schemathesis.serializer("application/x-ndjson")
@@ -34,6 +37,13 @@ def before_call(ctx, case, kwargs):
     number_ahead = isinstance(date, (int, float)) and time.time() * 1000 < date <= 4102444799999
     if text_ahead or number_ahead:
         order["date"] = "2024-02-29T10:00:00Z"
+    # A cursor is good when an answer gave it, and then not together with an offset.
+    is_negative = case.meta is not None and case.meta.generation.mode.is_negative
+    if isinstance(case.query, dict) and "cursor" in case.query and not is_negative:
+        if case.query["cursor"] == "start":
+            case.query.pop("offset", None)
+        else:
+            del case.query["cursor"]
     # "Refuse the file when a row is refused": whether a code is in a bank already is not the file's to know.
     if isinstance(case.query, dict) and str(case.query.get("strict")) in ("1", "true", "True"):
         case.query["strict"] = "false"

@@ -2,82 +2,102 @@
 
 use axum::Router;
 use axum::extract::State;
-use axum::middleware::{from_fn, from_fn_with_state};
 use axum::response::IntoResponse;
 use axum::routing::{any, get, patch, post};
 use tower::ServiceBuilder;
 use tower_http::catch_panic::CatchPanicLayer;
 
-use crate::accounts::http::authenticate;
 use crate::db::migrations::count_pending;
 use crate::web::error::{ApiError, Code};
+use crate::web::frame::{Frame, Gate, Open};
 use crate::web::state::App;
 use crate::web::{docs, frame};
 use crate::worker::Running;
-use crate::{campaigns, conversions, coupon_banks, customers, purchases, referral_codes, rewards, tracking};
+use crate::{campaigns, conversions, coupon_banks, customers, lookup, purchases, referral_codes, rewards, tracking};
+
+/// The first segments of the merchants' routes. Clients of the compatible API may leave the version out.
+pub const VERSIONED: [&str; 10] = [
+    "campaigns",
+    "conversions",
+    "coupon_banks",
+    "customers",
+    "lookup",
+    "opt_outs",
+    "purchases",
+    "referral_codes",
+    "rewards",
+    "shares",
+];
 
 /// The whole service.
 pub fn router(running: &Running) -> Router {
-    // Clients of the compatible API may leave the version out: one rule, the same routes twice.
-    // What is unknown below /v1 would be taken for a link without the catch-all.
+    let app = &running.app;
     Router::new()
-        .nest("/v1", guarded(running, merchants().route("/{*unknown}", any(frame::no_route))))
-        .merge(guarded(running, merchants()))
-        .merge(links().layer(from_fn_with_state(running.app.clone(), frame::admit)))
-        .merge(public())
-        .fallback(frame::no_route)
-        .method_not_allowed_fallback(frame::no_method)
-        .layer(
-            ServiceBuilder::new()
-                // Outermost: every answer gets an id, a line in the log and, if refused, its body.
-                .layer(from_fn(frame::frame))
-                // Inside the frame, so that a panic is answered like any other refusal.
-                .layer(CatchPanicLayer::custom(frame::panicked)),
-        )
+        .merge(inside(Frame::new(running.keys.clone()).with_places(app), merchants()))
+        .merge(inside(Frame::new(Open).with_places(app), links()))
+        .merge(inside(Frame::new(Open), public()))
+        .merge(inside(Frame::new(Open), Router::new().fallback(frame::no_route)))
         .with_state(running.clone())
+}
+
+/// Routes inside a frame: every answer gets an id, a line in the log and, if refused, its body; and only those may ask
+/// whom its gate admits.
+fn inside<G: Gate>(frame: Frame<G>, routes: Router<Running>) -> Router<Running> {
+    routes.method_not_allowed_fallback(frame::no_method).layer(
+        ServiceBuilder::new()
+            .layer(frame)
+            // Inside the frame, so that a panic is answered like any other refusal.
+            .layer(CatchPanicLayer::custom(frame::panicked)),
+    )
 }
 
 /// Called by shops, tills and their engineers, with an account's credentials.
 fn merchants() -> Router<Running> {
     Router::new()
-        .route("/referral_codes", post(referral_codes::http::issue))
-        .route("/referral_codes/batch", post(referral_codes::http::issue_lines))
-        .route("/purchases", post(purchases::http::record))
-        .route("/purchases/batch", post(purchases::http::record_lines))
-        .route("/purchases/{order_id}", get(purchases::http::find))
-        .route("/campaigns", get(campaigns::http::list).post(campaigns::http::create))
-        .route("/campaigns/{id}", get(campaigns::http::find).merge(patch(campaigns::http::change)))
-        .route("/coupon_banks", get(coupon_banks::http::list).post(coupon_banks::http::create))
-        .route("/coupon_banks/{id}", get(coupon_banks::http::find))
-        .route("/coupon_banks/{id}/coupons", get(coupon_banks::http::list_coupons).post(coupon_banks::http::load))
-        .route("/coupon_banks/{id}/coupons/retire", post(coupon_banks::http::retire))
+        .route("/v1/referral_codes", get(referral_codes::http::list).post(referral_codes::http::issue))
+        .route("/v1/referral_codes/batch", post(referral_codes::http::issue_lines))
+        .route("/v1/referral_codes/{code}", get(referral_codes::http::find))
+        .route("/v1/purchases", get(purchases::http::list).post(purchases::http::record))
+        .route("/v1/purchases/batch", post(purchases::http::record_lines))
+        .route("/v1/purchases/{order_id}", get(purchases::http::find))
+        .route("/v1/conversions", get(conversions::http::list))
+        .route("/v1/conversions/{id}", get(conversions::http::find))
+        .route("/v1/customers", get(customers::http::list))
+        .route("/v1/customers/{id}", get(customers::http::find))
+        .route("/v1/customers/{id}/conversions", get(conversions::http::list_of_customer))
+        .route("/v1/customers/{id}/email-recipients", get(customers::http::list_email_recipients))
+        .route("/v1/customers/{id}/referral_codes", get(referral_codes::http::list_of_customer))
+        .route("/v1/customers/{id}/shares", get(customers::http::list_shares_of_customer))
+        .route("/v1/shares", get(customers::http::list_shares))
+        .route("/v1/shares/{id}", get(customers::http::find_share))
+        .route("/v1/lookup", get(lookup::http::look_up))
+        .route("/v1/opt_outs/emails", get(customers::http::list_opt_outs).post(customers::http::create_opt_out))
+        .route("/v1/campaigns", get(campaigns::http::list).post(campaigns::http::create))
+        .route("/v1/campaigns/{id}", get(campaigns::http::find).merge(patch(campaigns::http::change)))
+        .route("/v1/coupon_banks", get(coupon_banks::http::list).post(coupon_banks::http::create))
+        .route("/v1/coupon_banks/{id}", get(coupon_banks::http::find))
+        .route("/v1/coupon_banks/{id}/coupons", get(coupon_banks::http::list_coupons).post(coupon_banks::http::load))
+        .route("/v1/coupon_banks/{id}/coupons/retire", post(coupon_banks::http::retire))
         .route(
-            "/purchases/{order_id}/refunds",
+            "/v1/purchases/{order_id}/refunds",
             get(purchases::refunds::http::list).post(purchases::refunds::http::refund),
         )
-        .route("/purchases/{order_id}/attribution", get(purchases::explain::http::explain))
-        .route("/purchases/{order_id}/cancel", post(purchases::refunds::http::cancel))
-        .route("/conversions/{id}/approve", post(conversions::review::http::approve))
-        .route("/conversions/{id}/reject", post(conversions::review::http::reject))
-        .route("/conversions/{id}/override", post(conversions::review::http::override_rejection))
-        .route("/conversions/{id}/history", get(conversions::history::http::list))
-        .route("/rewards", get(rewards::http::list))
-        .route("/rewards/{id}", get(rewards::http::find))
-        .route("/rewards/{id}/pay", post(rewards::http::pay))
-        .route("/customers/{id}/block", post(customers::blocks::block))
-        .route("/customers/{id}/unblock", post(customers::blocks::unblock))
-        .route("/referral_codes/{code}/block", post(referral_codes::blocks::block))
-        .route("/referral_codes/{code}/unblock", post(referral_codes::blocks::unblock))
-        .route("/customers/{id}/rewards", get(rewards::http::list_of_customer))
-}
-
-/// Routes that only an account's credentials open. Checked before the route's own checks: who may not ask is told
-/// nothing, not even what exists.
-fn guarded(running: &Running, routes: Router<Running>) -> Router<Running> {
-    routes
-        .method_not_allowed_fallback(frame::no_method)
-        .layer(from_fn_with_state(running.keys.clone(), authenticate))
-        .layer(from_fn_with_state(running.app.clone(), frame::admit))
+        .route("/v1/purchases/{order_id}/attribution", get(purchases::explain::http::explain))
+        .route("/v1/purchases/{order_id}/cancel", post(purchases::refunds::http::cancel))
+        .route("/v1/conversions/{id}/approve", post(conversions::review::http::approve))
+        .route("/v1/conversions/{id}/reject", post(conversions::review::http::reject))
+        .route("/v1/conversions/{id}/override", post(conversions::review::http::override_rejection))
+        .route("/v1/conversions/{id}/history", get(conversions::history::http::list))
+        .route("/v1/rewards", get(rewards::http::list))
+        .route("/v1/rewards/{id}", get(rewards::http::find))
+        .route("/v1/rewards/{id}/pay", post(rewards::http::pay))
+        .route("/v1/customers/{id}/block", post(customers::blocks::block))
+        .route("/v1/customers/{id}/unblock", post(customers::blocks::unblock))
+        .route("/v1/referral_codes/{code}/block", post(referral_codes::blocks::block))
+        .route("/v1/referral_codes/{code}/unblock", post(referral_codes::blocks::unblock))
+        .route("/v1/customers/{id}/rewards", get(rewards::http::list_of_customer))
+        // What is unknown here would be taken for a link without this.
+        .route("/v1/{*unknown}", any(frame::no_route))
 }
 
 /// Called by anybody: probes, and readers of the contract. Never turned away under load.

@@ -15,7 +15,7 @@ use tower::ServiceBuilder;
 use crate::config::ServeArgs;
 use crate::web::state::{App, LaneLimits, Limits};
 use crate::web::{frame, paths};
-use crate::worker;
+use crate::{router, worker};
 
 /// Longest head of a request, in bytes.
 const HEAD_BYTES_MAX: usize = 16 * 1024;
@@ -78,10 +78,10 @@ pub async fn serve(
     handle: Handle<SocketAddr>,
 ) -> anyhow::Result<()> {
     let (running, crew) = worker::start(app);
-    let router: Router = crate::router::router(&running);
+    let router: Router = router::router(&running);
     // Outside the router: what changes where a request is routed, and what the router adds last.
     let service = ServiceBuilder::new()
-        .map_request(|request: Request<_>| paths::tidy(request.map(Body::new)))
+        .map_request(|request: Request<_>| paths::tidy(request.map(Body::new), &router::VERSIONED))
         .map_response(frame::hush)
         .service(router);
     let mut server =

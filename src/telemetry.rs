@@ -2,8 +2,9 @@
 //! bodies.
 
 use std::io::IsTerminal;
-use std::sync::LazyLock;
+use std::sync::{LazyLock, PoisonError, RwLock};
 
+use metrics::Counter;
 use metrics_exporter_prometheus::{Matcher, PrometheusBuilder, PrometheusHandle};
 use tracing_subscriber::EnvFilter;
 
@@ -31,6 +32,32 @@ pub fn start_logging(as_json: bool, default_filter: &str) {
     } else {
         builder.with_target(false).try_init()
     };
+}
+
+/// Counters of one name, told apart by one label. Each is looked up by its name once: that takes longer than to count.
+pub struct Counters {
+    name: &'static str,
+    label: &'static str,
+    known: RwLock<Vec<(Box<str>, Counter)>>,
+}
+
+impl Counters {
+    /// None yet.
+    pub const fn new(name: &'static str, label: &'static str) -> Self {
+        Self { name, label, known: RwLock::new(Vec::new()) }
+    }
+
+    /// Counts one more with this value of the label, of which there are few.
+    pub fn count(&self, value: &str) {
+        let known = self.known.read().unwrap_or_else(PoisonError::into_inner);
+        if let Some((_, counter)) = known.iter().find(|(known, _)| **known == *value) {
+            return counter.increment(1);
+        }
+        drop(known);
+        let counter = metrics::counter!(self.name, self.label => value.to_owned());
+        counter.increment(1);
+        self.known.write().unwrap_or_else(PoisonError::into_inner).push((value.into(), counter));
+    }
 }
 
 /// The process's metrics. The first call installs the recorder.

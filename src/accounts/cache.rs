@@ -44,12 +44,18 @@ impl KeyCache {
 
     /// Finds the account behind an access key that is not revoked.
     pub async fn find(&self, access_key: &str) -> sqlx::Result<Option<Arc<KeyHolder>>> {
-        let Shared { pool, memory, from_cache, from_database } = &*self.0;
+        let Shared { memory, from_cache, .. } = &*self.0;
         let now = Instant::now();
         if let Some(holder) = memory.recall(access_key, now) {
             from_cache.increment(1);
             return Ok(Some(holder));
         }
+        // Rare, and a large future: in every request's it would be copied along with it.
+        Box::pin(self.look_up(access_key, now)).await
+    }
+
+    async fn look_up(&self, access_key: &str, now: Instant) -> sqlx::Result<Option<Arc<KeyHolder>>> {
+        let Shared { pool, memory, from_database, .. } = &*self.0;
         // Taken before the read: what changes meanwhile makes what was read count for this request only.
         let epoch = memory.epoch();
         let mut conn = pool.acquire().await?;

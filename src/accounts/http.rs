@@ -1,30 +1,25 @@
 //! Who is calling: checks the Basic credentials of every `/v1` request before anything else is said about it.
 
-use axum::extract::{FromRequestParts, Request, State};
+use axum::extract::{FromRequestParts, Request};
 use axum::http::request::Parts;
 use axum::http::{HeaderMap, header};
-use axum::middleware::Next;
-use axum::response::{IntoResponse, Response};
 use axum_extra::headers::HeaderMapExt;
 use axum_extra::headers::authorization::{Authorization, Basic};
 use secrecy::SecretString;
 
 use super::cache::KeyCache;
 use super::{Caller, keys};
+use crate::types::ids::AccountId;
 use crate::web::error::{ApiError, Code};
+use crate::web::frame::Gate;
 
-/// Lets a request with right credentials through, and says who it is. All others get 401, whatever they asked for.
-pub async fn authenticate(State(cache): State<KeyCache>, mut request: Request, next: Next) -> Response {
-    match identify(&cache, request.headers()).await {
-        Ok(caller) => {
-            let account = caller.account.id;
-            request.extensions_mut().insert(caller);
-            let mut response = next.run(request).await;
-            // For the log.
-            response.extensions_mut().insert(account);
-            response
-        }
-        Err(refusal) => refusal.into_response(),
+/// Lets requests with right credentials through. All others get 401, whatever they asked for.
+impl Gate for KeyCache {
+    async fn admit(&self, request: &mut Request) -> Result<Option<AccountId>, ApiError> {
+        let caller = identify(self, request.headers()).await?;
+        let account = caller.account.id;
+        request.extensions_mut().insert(caller);
+        Ok(Some(account))
     }
 }
 
@@ -48,7 +43,7 @@ async fn identify(cache: &KeyCache, headers: &HeaderMap) -> Result<Caller, ApiEr
 impl<S: Sync> FromRequestParts<S> for Caller {
     type Rejection = ApiError;
 
-    /// Gives the caller that [`authenticate`] found.
+    /// Gives the caller whom the gate let in.
     async fn from_request_parts(parts: &mut Parts, _state: &S) -> Result<Self, ApiError> {
         parts
             .extensions

@@ -15,11 +15,13 @@ use crate::types::ids::CampaignId;
 use crate::types::unit::{Number, Unit};
 use crate::web::error::{ApiError, Code};
 use crate::web::extract::{Body, Params, PathTexts};
-use crate::web::lists::{PageOut, read_page};
+use crate::web::lists::{List, Owned, PageOut};
 use crate::web::state::App;
 use crate::web::values::{ChosenId, Title};
 
-/// A campaign as it is answered. `published` is what clients of the compatible API read.
+const CAMPAIGNS: List = List { name: "campaigns", filters: &[] };
+
+/// A campaign as it is answered. `published` and `referral_incentive` are what clients of the compatible API read.
 #[derive(Serialize)]
 pub struct CampaignOut {
     id: CampaignId,
@@ -70,10 +72,11 @@ pub async fn list(
     caller: Caller,
     params: Params,
 ) -> Result<Json<PageOut<CampaignOut>>, ApiError> {
-    let page = params.read(read_page)?;
+    let owned = Owned { account: caller.account.id, zone: &caller.account.zone, within: 0 };
+    let walk = params.read(|fields| CAMPAIGNS.read(fields, owned))?;
     let mut conn = app.pool.acquire().await?;
-    let campaigns = super::list(&mut conn, caller.account.id, page).await?;
-    Ok(Json(campaigns.map(CampaignOut::from).into()))
+    let found = super::walk(&mut conn, caller.account.id, &walk.span()).await?;
+    Ok(Json(walk.page(found, CampaignOut::from)))
 }
 
 /// `POST /v1/campaigns`

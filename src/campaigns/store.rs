@@ -221,6 +221,23 @@ pub async fn find(conn: &mut PgConnection, account: AccountId, id: CampaignId) -
     Ok(found.map(Terms::from))
 }
 
+/// Finds campaigns with their rules, in any order. Unknown ones are simply missing.
+pub async fn find_terms(conn: &mut PgConnection, account: AccountId, ids: &[CampaignId]) -> sqlx::Result<Vec<Terms>> {
+    let rows = sqlx::query_as!(
+        TermsRow,
+        r#"select g.account_id, g.id, g.name, g.destination_url, g.archived, g.created_at,
+            g.attribution_window_days, g.days_to_delay, g.new_customers_only, g.minimum_amount, g.maximum_rewards, g.self_referral,
+            g.similar_email_edits, g.reward_type, g.reward_unit, g.reward_value, g.reward_cap
+        from unnest($2::bigint[]) as wanted (id)
+        join campaigns g on g.account_id = $1 and g.id = wanted.id"#,
+        account.0,
+        ids as &[CampaignId]
+    )
+    .fetch_all(conn)
+    .await?;
+    Ok(rows.into_iter().map(Terms::from).collect())
+}
+
 /// Finds the campaigns behind pairs of account and id. Unknown pairs are simply missing.
 pub async fn find_all(
     conn: &mut PgConnection,
@@ -239,18 +256,24 @@ pub async fn find_all(
     .await
 }
 
-/// Lists an account's campaigns by id.
-pub async fn list(conn: &mut PgConnection, account: AccountId, page: PageRequest) -> sqlx::Result<Vec<Terms>> {
+/// Lists an account's campaigns by id, those after one id.
+pub async fn list(
+    conn: &mut PgConnection,
+    account: AccountId,
+    after: CampaignId,
+    page: PageRequest,
+) -> sqlx::Result<Vec<Terms>> {
     let rows = sqlx::query_as!(
         TermsRow,
         r#"select account_id, id, name, destination_url, archived, created_at,
             attribution_window_days, days_to_delay, new_customers_only, minimum_amount, maximum_rewards, self_referral,
             similar_email_edits, reward_type, reward_unit, reward_value, reward_cap
         from campaigns
-        where account_id = $1
+        where account_id = $1 and id > $2
         order by id
-        limit $2 offset $3"#,
+        limit $3 offset $4"#,
         account.0,
+        after.0,
         page.limit,
         page.offset
     )

@@ -3,11 +3,13 @@
 
 pub mod evaluation;
 pub mod history;
+pub mod http;
+pub mod list;
+mod list_rows;
+pub mod list_store;
 pub mod review;
-pub mod store;
 
-use crate::attribution::{Attribution, Fraud};
-use crate::types::ids::{AccountId, CampaignId, PurchaseId, ReferralCodeId};
+use crate::attribution::Attribution;
 
 /// Where a conversion stands.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -36,15 +38,4 @@ impl Status {
             Self::Rejected => "rejected",
         }
     }
-}
-
-/// A conversion that is to be stored with its purchase.
-#[derive(Clone, Debug)]
-pub struct NewConversion {
-    pub account_id: AccountId,
-    pub purchase_id: PurchaseId,
-    pub campaign_id: CampaignId,
-    pub referral_code_id: ReferralCodeId,
-    pub status: Status,
-    pub fraud: Fraud,
 }

@@ -36,8 +36,11 @@ pub enum ClaimRefusal {
 /// What a claim came to.
 pub type Claimed = Result<CouponPlace, ClaimRefusal>;
 
-/// Claims what is wanted, in order. The caller must store the holders in the same transaction.
-pub async fn claim(conn: &mut PgConnection, wants: &[(AccountId, Want)]) -> sqlx::Result<Vec<Claimed>> {
+/// Where the cursors of segments stand after claims.
+pub type Cursors = Vec<(AccountId, CouponPlace)>;
+
+/// Claims what is wanted, in order. The caller must store the holders and the cursors in the same transaction.
+pub async fn claim(conn: &mut PgConnection, wants: &[(AccountId, Want)]) -> sqlx::Result<(Vec<Claimed>, Cursors)> {
     let segments = claim_store::lock_segments(conn, wants).await?;
     let mut gone = Gone::load(conn, wants).await?;
     let named: Vec<Option<Claimed>> = wants.iter().map(|(account, want)| gone.claim_named(*account, *want)).collect();
@@ -55,8 +58,7 @@ pub async fn claim(conn: &mut PgConnection, wants: &[(AccountId, Want)]) -> sqlx
             (None, Want::This(_)) => Err(ClaimRefusal::Taken),
         });
     }
-    claim_store::advance_cursors(conn, &moved(&draws)).await?;
-    Ok(claimed)
+    Ok((claimed, moved(&draws)))
 }
 
 type Draws = BTreeMap<(AccountId, CouponBankId), Draw>;
@@ -191,7 +193,7 @@ async fn find_top_up(
     Ok(draw.walks.len() > before)
 }
 
-fn moved(draws: &Draws) -> Vec<(AccountId, CouponPlace)> {
+fn moved(draws: &Draws) -> Cursors {
     draws
         .iter()
         .flat_map(|((account, _), draw)| {

@@ -5,41 +5,8 @@ use std::collections::HashSet;
 use sqlx::PgConnection;
 use time::OffsetDateTime;
 
-use super::LoadedCoupon;
 use super::claim::Want;
-use crate::types::codes::CouponCode;
 use crate::types::ids::{AccountId, CouponBankId, CouponPlace, SegmentId};
-
-/// Finds the coupons at places that were claimed.
-pub async fn find_at(conn: &mut PgConnection, places: &[(AccountId, CouponPlace)]) -> sqlx::Result<Vec<LoadedCoupon>> {
-    let accounts: Vec<AccountId> = places.iter().map(|(account, _)| *account).collect();
-    let segments: Vec<SegmentId> = places.iter().map(|(_, place)| place.segment_id).collect();
-    let positions: Vec<i32> = places.iter().map(|(_, place)| place.position).collect();
-    let rows = sqlx::query!(
-        r#"select c.account_id as "account_id: AccountId", c.segment_id as "segment_id: SegmentId", c.position,
-            c.code as "code: CouponCode", c.pin, b.id as "bank_id: CouponBankId", b.name as bank_name
-        from unnest($1::bigint[], $2::bigint[], $3::int[]) as w (account_id, segment_id, position)
-        join coupons c on c.account_id = w.account_id and c.segment_id = w.segment_id and c.position = w.position
-        join coupon_segments s on s.account_id = c.account_id and s.id = c.segment_id
-        join coupon_banks b on b.account_id = s.account_id and b.id = s.bank_id"#,
-        &accounts as &[AccountId],
-        &segments as &[SegmentId],
-        &positions
-    )
-    .fetch_all(conn)
-    .await?;
-    Ok(rows
-        .into_iter()
-        .map(|row| LoadedCoupon {
-            account_id: row.account_id,
-            place: CouponPlace { segment_id: row.segment_id, position: row.position },
-            code: row.code,
-            pin: row.pin,
-            bank_id: row.bank_id,
-            bank_name: row.bank_name,
-        })
-        .collect())
-}
 
 /// A segment and its cursor.
 pub struct Segment {

@@ -8,7 +8,7 @@ use tokio::sync::mpsc;
 use super::{CouponStatus, ListedCoupon, store};
 use crate::types::codes::FORMULA_STARTS;
 use crate::types::ids::{AccountId, CouponBankId, CouponPlace, SegmentId};
-use crate::types::page::{Page, PageRequest};
+use crate::types::page::{Found, PageRequest, Place, Span};
 
 /// Rows read at once for a file.
 const CHUNK_ROWS: i64 = 5_000;
@@ -34,14 +34,22 @@ pub struct Selection {
     pub status: Option<CouponStatus>,
 }
 
-/// A page of a bank's coupons, segment by segment.
-pub async fn list(
-    conn: &mut PgConnection,
-    selection: Selection,
-    page: PageRequest,
-) -> sqlx::Result<Page<ListedCoupon>> {
+/// A part of a bank's coupons, segment by segment.
+pub async fn list(conn: &mut PgConnection, selection: Selection, span: &Span) -> sqlx::Result<Found<ListedCoupon>> {
+    let total = if span.counts { Some(count(conn, selection).await?) } else { None };
+    let page = PageRequest { limit: span.limit, offset: span.offset };
+    let rows = if span.is_past(total) {
+        Vec::new()
+    } else {
+        store::list_coupons(conn, selection, coupon_at(span.after.id), page).await?
+    };
+    let rows = rows.into_iter().map(|(place, coupon)| (Place::of_id(number_of(place)), coupon));
+    Ok(Found { total, rows: rows.collect() })
+}
+
+async fn count(conn: &mut PgConnection, selection: Selection) -> sqlx::Result<i64> {
     let counts = store::count(conn, selection.account_id, &[selection.bank_id]).await?;
-    let total = counts.first().map_or(0, |bank| {
+    Ok(counts.first().map_or(0, |bank| {
         let counts = bank.counts();
         match selection.status {
             None => counts.total,
@@ -49,9 +57,21 @@ pub async fn list(
             Some(CouponStatus::Issued) => counts.issued,
             Some(CouponStatus::Retired) => counts.retired,
         }
-    });
-    let rows = if page.offset < total { store::list_coupons(conn, selection, FIRST, page).await? } else { Vec::new() };
-    Ok(Page { total, offset: page.offset, rows: rows.into_iter().map(|(_, coupon)| coupon).collect() })
+    }))
+}
+
+/// Bits of a coupon's position in its segment, which is never negative.
+const POSITION_BITS: u32 = 31;
+
+/// A coupon's place as one number, in the same order.
+fn number_of(place: CouponPlace) -> i64 {
+    (place.segment_id.0 << POSITION_BITS) | i64::from(place.position)
+}
+
+/// The place behind such a number; before every coupon for zero, as segments are numbered from one.
+fn coupon_at(number: i64) -> CouponPlace {
+    let position = i32::try_from(number & i64::from(i32::MAX)).unwrap_or(i32::MAX);
+    CouponPlace { segment_id: SegmentId(number >> POSITION_BITS), position }
 }
 
 /// Before every coupon of a bank.

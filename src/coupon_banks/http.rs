@@ -22,13 +22,16 @@ use crate::types::ids::{AccountId, CampaignId, CouponBankId};
 use crate::web::error::{ApiError, Code};
 use crate::web::extract::{Body, Params, PathTexts, refuse_encodings};
 use crate::web::fields::Fields;
-use crate::web::lists::{PageOut, read_page};
+use crate::web::lists::{List, Owned, PageOut};
 use crate::web::state::App;
 use crate::web::upload::BodyReader;
 use crate::web::values::{ChosenId, Title};
 
 /// Most codes retired by one request.
 const RETIRED_MAX: usize = 1_000;
+
+const COUPON_BANKS: List = List { name: "coupon_banks", filters: &[] };
+const COUPONS: List = List { name: "coupons", filters: &["status"] };
 
 /// A bank as it is answered.
 #[derive(Serialize)]
@@ -52,21 +55,18 @@ pub async fn list(
     caller: Caller,
     params: Params,
 ) -> Result<Json<PageOut<CouponBankOut>>, ApiError> {
-    let page = params.read(read_page)?;
+    let owned = Owned { account: caller.account.id, zone: &caller.account.zone, within: 0 };
+    let walk = params.read(|fields| COUPON_BANKS.read(fields, owned))?;
     let mut conn = app.pool.acquire().await?;
-    let banks = super::list(&mut conn, caller.account.id, page).await?;
-    let ids: Vec<_> = banks.rows.iter().map(|bank| bank.id).collect();
+    let banks = super::walk(&mut conn, caller.account.id, &walk.span()).await?;
+    let ids: Vec<_> = banks.rows.iter().map(|(_, bank)| bank.id).collect();
     let counts = store::count(&mut conn, caller.account.id, &ids).await?;
     let counts_of =
         |id| counts.iter().find(|counted| counted.bank_id == id).map(store::BankCounts::counts).unwrap_or_default();
-    Ok(Json(
-        banks
-            .map(|bank| {
-                let counts = counts_of(bank.id);
-                CouponBankOut::new(bank, counts)
-            })
-            .into(),
-    ))
+    Ok(Json(walk.page(banks, |bank| {
+        let counts = counts_of(bank.id);
+        CouponBankOut::new(bank, counts)
+    })))
 }
 
 /// `POST /v1/coupon_banks`
@@ -142,16 +142,18 @@ pub async fn list_coupons(
     params: Params,
     headers: HeaderMap,
 ) -> Result<Response, ApiError> {
-    let (page, status, format) =
-        params.read(|fields| Some((read_page(fields)?, read_status(fields), read_format(fields))))?;
+    let within = path.id(0).unwrap_or(0);
+    let owned = Owned { account: caller.account.id, zone: &caller.account.zone, within };
+    let (walk, status, format) =
+        params.read(|fields| Some((COUPONS.read(fields, owned)?, read_status(fields), read_format(fields))))?;
     let mut conn = app.pool.acquire().await?;
     let bank = find_bank(&mut conn, caller.account.id, bank_id(&path)?).await?;
     let selection = Selection { account_id: caller.account.id, bank_id: bank.id, status };
     if format.unwrap_or_else(|| accepts_csv(&headers)) {
         return Ok(csv_response(&app, selection));
     }
-    let coupons = export::list(&mut conn, selection, page).await?;
-    Ok(Json(PageOut::from(coupons.map(CouponOut::from))).into_response())
+    let coupons = export::list(&mut conn, selection, &walk.span()).await?;
+    Ok(Json(walk.page(coupons, CouponOut::from)).into_response())
 }
 
 fn read_status(fields: &Fields<'_>) -> Option<CouponStatus> {

@@ -20,7 +20,7 @@ use time::OffsetDateTime;
 use crate::db::Fault;
 use crate::types::codes::{CodeKey, CouponCode};
 use crate::types::ids::{AccountId, CampaignId, CouponBankId, CouponPlace};
-use crate::types::page::{Page, PageRequest};
+use crate::types::page::{Found, Page, PageRequest, Place, Span};
 use crate::types::text::Name;
 
 /// A coupon bank.
@@ -55,17 +55,6 @@ pub struct Coupon {
     pub place: CouponPlace,
     pub bank_id: CouponBankId,
     pub code_key: CodeKey,
-}
-
-/// A coupon as it is handed out.
-#[derive(Clone, Debug)]
-pub struct LoadedCoupon {
-    pub account_id: AccountId,
-    pub place: CouponPlace,
-    pub code: CouponCode,
-    pub pin: Option<String>,
-    pub bank_id: CouponBankId,
-    pub bank_name: String,
 }
 
 /// What has become of a coupon.
@@ -132,6 +121,18 @@ pub async fn create(
 /// A page of an account's banks, by id.
 pub async fn list(conn: &mut PgConnection, account: AccountId, page: PageRequest) -> sqlx::Result<Page<CouponBank>> {
     let total = store::count_all(conn, account).await?;
-    let rows = if page.offset < total { store::list(conn, account, page).await? } else { Vec::new() };
+    let rows = if page.offset < total { store::list(conn, account, CouponBankId(0), page).await? } else { Vec::new() };
     Ok(Page { total, offset: page.offset, rows })
+}
+
+/// A part of the same list, for a walk.
+pub async fn walk(conn: &mut PgConnection, account: AccountId, span: &Span) -> sqlx::Result<Found<CouponBank>> {
+    let total = if span.counts { Some(store::count_all(conn, account).await?) } else { None };
+    let page = PageRequest { limit: span.limit, offset: span.offset };
+    let rows = if span.is_past(total) {
+        Vec::new()
+    } else {
+        store::list(conn, account, CouponBankId(span.after.id), page).await?
+    };
+    Ok(Found { total, rows: rows.into_iter().map(|row| (Place::of_id(row.id.0), row)).collect() })
 }

@@ -52,15 +52,21 @@ pub async fn find_all(
     .await
 }
 
-/// Lists an account's banks by id.
-pub async fn list(conn: &mut PgConnection, account: AccountId, page: PageRequest) -> sqlx::Result<Vec<CouponBank>> {
+/// Lists an account's banks by id, those after one id.
+pub async fn list(
+    conn: &mut PgConnection,
+    account: AccountId,
+    after: CouponBankId,
+    page: PageRequest,
+) -> sqlx::Result<Vec<CouponBank>> {
     sqlx::query_as!(
         CouponBank,
         r#"select account_id, id, name, created_at from coupon_banks
-        where account_id = $1
+        where account_id = $1 and id > $2
         order by id
-        limit $2 offset $3"#,
+        limit $3 offset $4"#,
         account.0,
+        after.0,
         page.limit,
         page.offset
     )

@@ -3,6 +3,11 @@
 //! [`registry`] decides who is meant without IO; [`store`] reads and writes. Callers hold the transaction.
 
 pub mod blocks;
+pub mod http;
+pub mod list;
+pub mod list_store;
+pub mod opt_out_store;
+pub mod opt_outs;
 pub mod registry;
 pub mod store;
 

@@ -1,6 +1,7 @@
 //! The way to PostgreSQL: sessions with limits, and the doors through which transactions go. Knows no domain.
 
 pub mod embedded;
+pub mod lists;
 pub mod migrations;
 pub mod safety;
 mod session;
@@ -12,7 +13,7 @@ use std::time::Duration;
 use sqlx::postgres::{PgConnectOptions, PgPoolOptions};
 use sqlx::{Connection, PgPool};
 
-pub use session::Session;
+pub use session::{Alone, Session};
 pub use transact::{Abort, Applied, Fault, transact};
 
 /// The sessions' settings: limits that free what a lost client or a cut network would hold for ever.

@@ -23,6 +23,36 @@ const TRANSACTION_LIMIT: Duration = Duration::from_secs(15);
 pub type Batch<R, T> =
     for<'c> fn(&'c mut PgConnection, &'c [R], OffsetDateTime) -> BoxFuture<'c, Result<Vec<T>, Abort>>;
 
+/// Does its work for all rows without a transaction around it: one statement stores all of it. It finds what it stored
+/// before by a natural key, so it may be run again.
+pub type Unwrapped<R, T> = for<'c> fn(&'c mut Alone, &'c [R], OffsetDateTime) -> BoxFuture<'c, Result<Vec<T>, Abort>>;
+
+/// A connection outside of any transaction, where each statement is committed by itself: what one statement can store
+/// need not wait for a beginning and an end.
+#[derive(Debug)]
+pub struct Alone {
+    conn: PgConnection,
+    may_be_stored: bool,
+}
+
+impl Alone {
+    /// For statements that store nothing.
+    pub fn reading(&mut self) -> &mut PgConnection {
+        &mut self.conn
+    }
+
+    /// For the one statement that stores, all of it or nothing. From now on a fault may come after its commit.
+    pub fn storing(&mut self) -> &mut PgConnection {
+        self.may_be_stored = true;
+        &mut self.conn
+    }
+
+    /// The statement answered that it stored nothing.
+    pub fn stored_nothing(&mut self) {
+        self.may_be_stored = false;
+    }
+}
+
 /// One connection, made when it is first needed.
 #[derive(Debug)]
 pub struct Session {
@@ -53,13 +83,60 @@ impl Session {
         }
     }
 
+    /// Runs work that needs no transaction, and again from the start when [`transact`](Self::transact) would.
+    pub async fn alone<R, T>(
+        &mut self,
+        work: Unwrapped<R, T>,
+        rows: &[R],
+        now: OffsetDateTime,
+    ) -> Result<Vec<T>, Fault> {
+        let mut tries = Tries::default();
+        loop {
+            match self.attempt_alone(work, rows, now).await {
+                Ok(outcome) => return Ok(outcome),
+                Err(fault) => tries.again_after(fault).await?,
+            }
+        }
+    }
+
+    /// Works once. As in a transaction, the connection is not ours meanwhile.
+    async fn attempt_alone<R, T>(
+        &mut self,
+        work: Unwrapped<R, T>,
+        rows: &[R],
+        now: OffsetDateTime,
+    ) -> Result<Vec<T>, Fault> {
+        let mut alone = Alone { conn: self.take().await?, may_be_stored: false };
+        let done = timeout(TRANSACTION_LIMIT, work(&mut alone, rows, now)).await;
+        let fault_of = |abort: Abort, may_be_stored| match abort {
+            Abort::Database(error) if may_be_stored => commit_fault(error),
+            abort => abort.into(),
+        };
+        let (outcome, is_usable) = match done {
+            Ok(Ok(outcome)) => (Ok(outcome), true),
+            Ok(Err(abort)) => {
+                // After a refusal the server is ready for the next statement; after anything else nobody knows.
+                let is_usable = matches!(abort, Abort::LostRace | Abort::Database(sqlx::Error::Database(_)));
+                (Err(fault_of(abort, alone.may_be_stored)), is_usable)
+            }
+            Err(_elapsed) => (Err(fault_of(fell_silent().into(), alone.may_be_stored)), false),
+        };
+        self.conn = Some(alone.conn).filter(|_| is_usable);
+        outcome
+    }
+
+    /// The connection, for as long as its work goes on.
+    async fn take(&mut self) -> Result<PgConnection, Fault> {
+        match self.conn.take() {
+            Some(conn) => Ok(conn),
+            None => connect(&self.options).await,
+        }
+    }
+
     /// Begins, works and commits, once. While that goes on the connection is not ours: whatever ends it early, a panic
     /// too, ends the connection with it.
     async fn attempt<R, T>(&mut self, batch: Batch<R, T>, rows: &[R], now: OffsetDateTime) -> Result<Vec<T>, Fault> {
-        let mut conn = match self.conn.take() {
-            Some(conn) => conn,
-            None => connect(&self.options).await?,
-        };
+        let mut conn = self.take().await?;
         let mut is_committing = false;
         let done = timeout(TRANSACTION_LIMIT, run(&mut conn, batch, rows, now, &mut is_committing)).await;
         let (outcome, is_usable) = match done {
@@ -67,8 +144,7 @@ impl Session {
             Ok(Err(Failed { fault, is_rolled_back })) => (Err(fault), is_rolled_back),
             Err(_elapsed) => {
                 let applied = if is_committing { Applied::Unknown } else { Applied::None };
-                let silence = std::io::Error::new(std::io::ErrorKind::TimedOut, "the database fell silent");
-                (Err(Fault { applied, abort: sqlx::Error::Io(silence).into() }), false)
+                (Err(Fault { applied, abort: fell_silent().into() }), false)
             }
         };
         self.conn = Some(conn).filter(|_| is_usable);
@@ -82,6 +158,10 @@ impl Session {
             let _ = timeout(CONNECT_LIMIT, conn.close()).await;
         }
     }
+}
+
+fn fell_silent() -> sqlx::Error {
+    sqlx::Error::Io(std::io::Error::new(std::io::ErrorKind::TimedOut, "the database fell silent"))
 }
 
 /// A fault, and whether the connection is known to be outside of any transaction.

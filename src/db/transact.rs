@@ -136,11 +136,13 @@ async fn joined<T, E: From<Fault>>(task: tokio::task::JoinHandle<Result<T, E>>) 
     }
 }
 
-/// What a failed commit left behind. Only a refusal that names a conflict or a limit is a sure rollback: a server that
-/// dies of a broken disk reports its error after the commit record may have been written.
+/// What a failed commit, or a statement that is committed by itself, left behind. Only a refusal that names a value, a
+/// conflict or a limit is a sure rollback: a server that dies of a broken disk reports its error after the commit record
+/// may have been written.
 pub(super) fn commit_fault(error: sqlx::Error) -> Fault {
-    let is_rolled_back =
-        |code: &str| matches!(code.get(..2), Some("23" | "25" | "40")) || matches!(code, "55P03" | "57014");
+    let is_rolled_back = |code: &str| {
+        matches!(code.get(..2), Some("22" | "23" | "25" | "40" | "42" | "54")) || matches!(code, "55P03" | "57014")
+    };
     let code = error.as_database_error().and_then(|refusal| refusal.code());
     let applied = if code.is_some_and(|code| is_rolled_back(&code)) { Applied::None } else { Applied::Unknown };
     Fault { applied, abort: error.into() }

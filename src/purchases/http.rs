@@ -1,6 +1,7 @@
 //! Purchases on the wire, in the compatible spelling (contract.md 1.2).
 
 mod batch;
+mod list;
 pub mod read;
 pub mod show;
 
@@ -10,11 +11,13 @@ use axum::http::{HeaderName, StatusCode};
 use axum::response::{IntoResponse, Response};
 
 pub use self::batch::record_lines;
-use self::show::PurchaseOut;
+pub use self::list::list;
+pub use self::show::PurchaseOut;
 use super::explain::http::DryRun;
 use super::lane::PurchaseLane;
 use super::{OrderKey, Recorded, explain, store};
 use crate::accounts::Caller;
+use crate::telemetry::Counters;
 use crate::types::ids::AccountId;
 use crate::types::text::OpaqueId;
 use crate::web::error::{ApiError, Code};
@@ -59,20 +62,20 @@ pub fn answer(recorded: Recorded) -> Result<(StatusCode, PurchaseOut), ApiError>
     }
 }
 
+static PURCHASES: Counters = Counters::new("goodword_purchases_total", "outcome");
+static ATTRIBUTIONS: Counters = Counters::new("goodword_attributions_total", "decided_by");
+
 fn count(recorded: &Recorded) {
     let outcome = match recorded {
         Recorded::New(purchase) => {
-            let decided = match (&purchase.attribution, &purchase.reason) {
-                (Some(attribution), _) => attribution.via.clone(),
-                (None, reason) => reason.clone().unwrap_or_default(),
-            };
-            metrics::counter!("goodword_attributions_total", "decided_by" => decided).increment(1);
+            let decided = purchase.attribution.as_ref().map(|attribution| attribution.via.as_str());
+            ATTRIBUTIONS.count(decided.or(purchase.reason.as_deref()).unwrap_or_default());
             "recorded"
         }
         Recorded::Replayed(_) => "replayed",
         Recorded::Conflict(_) => "conflict",
     };
-    metrics::counter!("goodword_purchases_total", "outcome" => outcome).increment(1);
+    PURCHASES.count(outcome);
 }
 
 /// `GET /v1/purchases/{order_id}`

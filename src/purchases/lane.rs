@@ -57,8 +57,11 @@ impl Work for Recorder {
     type Fault = Fault;
 
     async fn run(&mut self, rows: &[PurchaseToRecord]) -> Result<Vec<Recorded>, Fault> {
-        let now = self.clock.now();
-        self.session.transact(|conn, rows, now| Box::pin(record::record_batch(conn, rows, now)), rows, now).await
+        let (session, now) = (&mut self.session, self.clock.now());
+        if rows.len() <= record::FEW {
+            return session.alone(|alone, rows, now| Box::pin(record::record_few(alone, rows, now)), rows, now).await;
+        }
+        session.transact(|conn, rows, now| Box::pin(record::record_batch(conn, rows, now)), rows, now).await
     }
 
     fn cut(fault: &Fault) -> Cut {

@@ -9,121 +9,120 @@ use std::collections::HashMap;
 use sqlx::PgConnection;
 use time::OffsetDateTime;
 
-use super::store::{self, NewPurchase};
-use super::{AttributedTo, Conversion, OrderKey, Purchase, PurchaseToRecord, Recorded, facts};
+use super::insert::{self, Ids, NewPurchase, Stored};
+use super::{AttributedTo, Conversion, OrderKey, Purchase, PurchaseToRecord, Recorded, facts, store};
 use crate::attribution::{self, Attribution, Block, Buyer, Decision, Evidence, EvidenceKind, Finding, Holder};
-use crate::conversions::{self, NewConversion, Status};
+use crate::conversions::Status;
 use crate::customers;
-use crate::db::Abort;
+use crate::db::{Abort, Alone};
 use crate::referral_codes::store::{self as referral_codes, CodeHolder};
 use crate::types::codes::{CodeKey, RecordedCode};
-use crate::types::ids::{AccountId, ConversionId, CustomerId, PurchaseId};
+use crate::types::ids::{AccountId, ConversionId, CustomerId};
 use crate::types::text::Name;
 
-/// Records purchases, all rows in one transaction of the caller's. Answers in the order of `rows`. Aborts when an order
-/// is neither stored by us nor found: the caller runs it again.
+/// Most rows that are recorded without a transaction around them.
+pub const FEW: usize = insert::FEW;
+
+/// Records at most [`FEW`] purchases: what their codes lead to is read, and one statement stores them with their
+/// conversions. Answers in the order of `rows`. Aborts when an order is neither stored by us nor found.
+pub async fn record_few(
+    alone: &mut Alone,
+    rows: &[PurchaseToRecord],
+    now: OffsetDateTime,
+) -> Result<Vec<Recorded>, Abort> {
+    let batch = Batch::decide(alone.reading(), rows).await?;
+    let ids = match batch.new.as_slice() {
+        [one] => {
+            let stored = insert::insert_one(alone.storing(), one, now).await?;
+            stored.map(|ids| (one.row.key.clone(), ids)).into_iter().collect()
+        }
+        few => insert::insert_few(alone.storing(), few, now).await?,
+    };
+    if ids.is_empty() {
+        alone.stored_nothing();
+    }
+    batch.answer(alone.reading(), ids, now).await
+}
+
+/// Records any number of purchases, all rows in one transaction of the caller's. Otherwise as [`record_few`].
 pub async fn record_batch(
     conn: &mut PgConnection,
     rows: &[PurchaseToRecord],
     now: OffsetDateTime,
 ) -> Result<Vec<Recorded>, Abort> {
-    // Of several reports of one order in the batch the first is stored, and the others are repeats of it.
-    let mut first_of: HashMap<&OrderKey, usize> = HashMap::with_capacity(rows.len());
-    let mut firsts: Vec<&PurchaseToRecord> = Vec::with_capacity(rows.len());
-    for row in rows {
-        first_of.entry(&row.key).or_insert_with(|| {
-            firsts.push(row);
-            firsts.len() - 1
-        });
+    let batch = Batch::decide(conn, rows).await?;
+    let mut ids = HashMap::with_capacity(batch.new.len());
+    for few in batch.new.chunks(FEW) {
+        ids.extend(insert::insert_few(conn, few, now).await?);
     }
-    let mut purchases = store_new(conn, &firsts, now).await?;
-    let mut is_new: Vec<bool> = purchases.iter().map(Option::is_some).collect();
-    let known: Vec<&OrderKey> =
-        firsts.iter().zip(&is_new).filter(|(_, is_new)| !**is_new).map(|(row, _)| &row.key).collect();
-    if !known.is_empty() {
-        for purchase in store::find_all(conn, &known).await? {
-            let first = first_of.get(&purchase.key).copied();
-            if let Some(place) = first.and_then(|first| purchases.get_mut(first)) {
-                *place = Some(purchase);
+    batch.answer(conn, ids, now).await
+}
+
+/// Reports of orders, and what is to be stored of them.
+struct Batch<'a> {
+    rows: &'a [PurchaseToRecord],
+    /// Of several reports of one order the first, in the order of their keys. The others are repeats of it.
+    new: Vec<NewPurchase<'a>>,
+    evidence: CodeBook,
+}
+
+impl<'a> Batch<'a> {
+    /// Decides who referred each order, on what its codes lead to.
+    async fn decide(conn: &mut PgConnection, rows: &'a [PurchaseToRecord]) -> sqlx::Result<Self> {
+        let mut firsts: Vec<&PurchaseToRecord> = rows.iter().collect();
+        // A stable sort: of one order's reports the first stays first.
+        firsts.sort_by_key(|row| &row.key);
+        firsts.dedup_by_key(|row| &row.key);
+        let evidence = CodeBook::load(conn, &firsts).await?;
+        let friends = recognise(conn, &firsts).await?;
+        let new = firsts.into_iter().zip(friends).map(|(row, customer_id)| {
+            let decision = attribution::decide(&buyer(row), &evidence.about(row), attribution::LEGACY_PRECEDENCE);
+            NewPurchase { row, customer_id, decision }
+        });
+        Ok(Self { rows, new: new.collect(), evidence })
+    }
+
+    /// Answers each row: with what was stored of it now, or with how it compares to what was stored before.
+    async fn answer(
+        self,
+        conn: &mut PgConnection,
+        mut ids: Stored,
+        now: OffsetDateTime,
+    ) -> Result<Vec<Recorded>, Abort> {
+        let mut purchases: HashMap<&OrderKey, Purchase> = HashMap::with_capacity(self.new.len());
+        let mut known: HashMap<&OrderKey, &OrderKey> = HashMap::new();
+        for new in &self.new {
+            let key = &new.row.key;
+            match ids.get(key) {
+                Some(ids) => drop(purchases.insert(key, stored_purchase(new, &self.evidence, *ids, now))),
+                None => drop(known.insert(key, key)),
             }
         }
-    }
-    rows.iter()
-        .map(|row| {
-            let first = *first_of.get(&row.key).ok_or(Abort::LostRace)?;
-            let purchase = purchases[first].as_ref().ok_or(Abort::LostRace)?;
-            if std::mem::take(&mut is_new[first]) {
-                return Ok(Recorded::New(Box::new(purchase.clone())));
+        if !known.is_empty() {
+            let keys: Vec<&OrderKey> = known.keys().copied().collect();
+            for purchase in store::find_all(conn, &keys).await? {
+                if let Some(key) = known.get(&purchase.key) {
+                    purchases.insert(key, purchase);
+                }
             }
-            let fields = facts::differences(purchase, row);
-            Ok(if fields.is_empty() {
-                Recorded::Replayed(Box::new(purchase.clone()))
-            } else {
-                Recorded::Conflict(fields)
+        }
+        let is_each_there_once = self.rows.len() == self.new.len();
+        self.rows
+            .iter()
+            .map(|row| {
+                let key = &row.key;
+                let purchase = if is_each_there_once { purchases.remove(key) } else { purchases.get(key).cloned() };
+                let purchase = purchase.ok_or(Abort::LostRace)?;
+                Ok(if ids.remove(key).is_some() { Recorded::New(Box::new(purchase)) } else { repeated(purchase, row) })
             })
-        })
-        .collect()
-}
-
-/// Stores the orders that were not recorded before, and gives them as they are stored; nothing for the others.
-async fn store_new(
-    conn: &mut PgConnection,
-    rows: &[&PurchaseToRecord],
-    now: OffsetDateTime,
-) -> Result<Vec<Option<Purchase>>, Abort> {
-    let evidence = CodeBook::load(conn, rows).await?;
-    let friends = recognise(conn, rows).await?;
-    let decisions: Vec<Decision> = rows
-        .iter()
-        .map(|row| attribution::decide(&buyer(row), &evidence.about(row), attribution::LEGACY_PRECEDENCE))
-        .collect();
-    let new: Vec<NewPurchase> = rows
-        .iter()
-        .zip(&friends)
-        .zip(&decisions)
-        .map(|((row, customer_id), decision)| NewPurchase { row, customer_id: *customer_id, decision })
-        .collect();
-    let ids = store::insert_all(conn, &new, now).await?;
-    let conversions = convert(conn, &new, &ids, now).await?;
-    let stored = new.into_iter().map(|new| {
-        let id = *ids.get(&new.row.key)?;
-        let attribution = new.decision.outcome.as_ref().ok();
-        let conversion = attribution.and_then(|attribution| {
-            let id = *conversions.get(&(new.row.key.account_id, id))?;
-            Some(conversion(id, attribution, now))
-        });
-        let attributed_to =
-            attribution.and_then(|found| evidence.attributed_to(new.row, found.via, new.decision.conflicting_codes));
-        Some(stored_purchase(&new, id, attributed_to, conversion, now))
-    });
-    Ok(stored.collect())
-}
-
-/// Stores the conversions that follow from purchases stored just now.
-async fn convert(
-    conn: &mut PgConnection,
-    new: &[NewPurchase<'_>],
-    ids: &HashMap<OrderKey, PurchaseId>,
-    now: OffsetDateTime,
-) -> sqlx::Result<HashMap<(AccountId, PurchaseId), ConversionId>> {
-    let conversions: Vec<NewConversion> = new
-        .iter()
-        .filter_map(|new| {
-            let attribution = new.decision.outcome.as_ref().ok()?;
-            Some(NewConversion {
-                account_id: new.row.key.account_id,
-                purchase_id: *ids.get(&new.row.key)?,
-                campaign_id: attribution.holder.campaign_id,
-                referral_code_id: attribution.holder.referral_code_id,
-                status: Status::initial(attribution),
-                fraud: attribution.fraud,
-            })
-        })
-        .collect();
-    if conversions.is_empty() {
-        return Ok(HashMap::new());
+            .collect()
     }
-    Ok(conversions::store::insert_all(conn, &conversions, now).await?.into_iter().collect())
+}
+
+/// What the report of an order that was recorded before is answered with.
+fn repeated(known: Purchase, row: &PurchaseToRecord) -> Recorded {
+    let fields = facts::differences(&known, row);
+    if fields.is_empty() { Recorded::Replayed(Box::new(known)) } else { Recorded::Conflict(fields) }
 }
 
 fn conversion(id: ConversionId, attribution: &Attribution, now: OffsetDateTime) -> Conversion {
@@ -140,18 +139,16 @@ fn conversion(id: ConversionId, attribution: &Attribution, now: OffsetDateTime) 
 }
 
 /// The purchase as [`store::find_all`] would read it.
-fn stored_purchase(
-    new: &NewPurchase<'_>,
-    id: PurchaseId,
-    attribution: Option<AttributedTo>,
-    conversion: Option<Conversion>,
-    now: OffsetDateTime,
-) -> Purchase {
+fn stored_purchase(new: &NewPurchase<'_>, evidence: &CodeBook, ids: Ids, now: OffsetDateTime) -> Purchase {
+    let found = new.decision.outcome.as_ref().ok();
+    let attribution =
+        found.and_then(|found| evidence.attributed_to(new.row, found.via, new.decision.conflicting_codes));
+    let conversion = found.zip(ids.conversion).map(|(found, id)| conversion(id, found, now));
     let row = new.row;
     let text = |name: &Option<Name>| name.as_ref().map(|name| name.as_str().to_owned());
     Purchase {
         key: row.key.clone(),
-        id,
+        id: ids.purchase,
         total: row.total,
         email: row.email.clone(),
         new_customer: row.new_customer,

@@ -1,6 +1,7 @@
 //! Referral codes on the wire, in the compatible spelling (contract.md 1.1).
 
 mod batch;
+mod list;
 
 use axum::Json;
 use axum::extract::State;
@@ -11,11 +12,13 @@ use time::OffsetDateTime;
 use url::Url;
 
 pub use self::batch::{BulkIssuer, issue_lines};
+pub use self::list::{find, list, list_of_customer, read_campaign, read_codes};
 use super::lane::ReferralCodeLane;
 use super::{Issued, Outcome, ReferralCodeToIssue, Refusal, Wish};
 use crate::accounts::{Account, Caller};
 use crate::coupon_banks::http::BankName;
 use crate::customers::{CustomerOut, Person};
+use crate::telemetry::Counters;
 use crate::types::ids::{CampaignId, CouponBankId};
 use crate::web::error::{ApiError, Code};
 use crate::web::extract::Body;
@@ -34,9 +37,11 @@ pub async fn issue(
     Ok((status, Json(issued)))
 }
 
+static REFERRAL_CODES: Counters = Counters::new("goodword_referral_codes_total", "outcome");
+
 /// What a call is answered with, alone or among others. Counts it.
 fn answer(outcome: Outcome, public_url: &str, account: &Account) -> Result<(StatusCode, ReferralCodeOut), ApiError> {
-    metrics::counter!("goodword_referral_codes_total", "outcome" => outcome.label()).increment(1);
+    REFERRAL_CODES.count(outcome.label());
     let (status, issued) = match outcome {
         Outcome::Created(issued) => (StatusCode::CREATED, issued),
         Outcome::Existing(issued) => (StatusCode::OK, issued),
@@ -183,7 +188,7 @@ impl From<Refusal> for ApiError {
 
 /// A referral code as it is answered.
 #[derive(Serialize)]
-struct ReferralCodeOut {
+pub struct ReferralCodeOut {
     referral_code: String,
     #[serde(rename = "type")]
     kind: &'static str,
@@ -192,8 +197,9 @@ struct ReferralCodeOut {
     trackable_link: String,
     destination_url: String,
     coupon_code: Option<String>,
-    /// Only here, where the code is handed out.
-    coupon_pin: Option<String>,
+    /// Only where the code is handed out; nothing at all in lists.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    coupon_pin: Option<Option<String>>,
     coupon_bank: Option<BankName>,
     #[serde(with = "time::serde::rfc3339")]
     created_at: OffsetDateTime,
@@ -224,15 +230,20 @@ impl ReferralCodeOut {
             customer: issued.advocate.into(),
             destination_url: issued.destination_url,
             coupon_code,
-            coupon_pin,
+            coupon_pin: Some(coupon_pin),
             coupon_bank,
             created_at: issued.created_at,
         }
     }
+
+    /// The same where the code is only shown: without the coupon's PIN.
+    pub fn listed(issued: Issued, public_url: &str, account: &Account) -> Self {
+        Self { coupon_pin: None, ..Self::new(issued, public_url, account) }
+    }
 }
 
 /// The link to share. Codes that we make need no escaping; those from elsewhere may hold anything that can be seen.
-fn trackable_link(public_url: &str, account: &Account, code: &str) -> String {
+pub fn trackable_link(public_url: &str, account: &Account, code: &str) -> String {
     let alias = account.alias.as_str();
     let plain = format!("{public_url}/{alias}/{code}");
     if code.bytes().all(|byte| byte.is_ascii_alphanumeric()) {

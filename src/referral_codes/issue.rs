@@ -9,10 +9,10 @@ use sqlx::PgConnection;
 use time::OffsetDateTime;
 
 use super::named::Named;
-use super::store::{self, Existing, NewReferralCode};
+use super::store::{self, Existing, NewReferralCode, StoredReferralCode};
 use super::{HeldCoupon, Issued, Outcome, ReferralCodeToIssue, Refusal};
-use crate::coupon_banks::claim::{self, ClaimRefusal, Want};
-use crate::coupon_banks::{self, LoadedCoupon};
+use crate::coupon_banks::claim::{self, ClaimRefusal, Cursors, Want};
+use crate::coupon_banks::claim_store;
 use crate::customers;
 use crate::customers::registry::{Entry, Registry, Unclear};
 use crate::db::Abort;
@@ -86,11 +86,11 @@ async fn issue_round(
     keep_each_code_once(rows, &mut plans);
     // Customers before segments: the order of locks.
     let stored_people = customers::store_entries(conn, &mut registry, &entries(&plans, &meant, is_kept), now).await?;
-    claim_coupons(conn, rows, &mut plans).await?;
+    let cursors = claim_coupons(conn, rows, &mut plans).await?;
     let refused = entries(&plans, &meant, |plan| !is_kept(plan));
     customers::take_back(conn, &registry, &stored_people, &refused).await?;
     let round = Round { rows, named, registry, meant };
-    let stored = store_plans(conn, &round, &plans, now).await?;
+    let stored = store_plans(conn, &round, &plans, &cursors, now).await?;
     answer(conn, &round, &plans, &stored, now).await
 }
 
@@ -106,7 +106,11 @@ struct Round<'a> {
 enum Stored {
     /// It was there, perhaps without its coupon.
     Before(ReferralCodeId),
-    Now(ReferralCodeId, ReferralCode),
+    Now {
+        id: ReferralCodeId,
+        code: ReferralCode,
+        coupon: Option<HeldCoupon>,
+    },
 }
 
 fn identify(row: &ReferralCodeToIssue, want: Result<Option<Want>, Refusal>, registry: &mut Registry) -> Meant {
@@ -209,7 +213,11 @@ fn plan(row: &ReferralCodeToIssue, meant: &Meant, existing: &ExistingBySlot, nam
     Plan::Open { existing: existing.map(|existing| existing.id), want, place: None }
 }
 
-async fn claim_coupons(conn: &mut PgConnection, rows: &[&ReferralCodeToIssue], plans: &mut [Plan]) -> sqlx::Result<()> {
+async fn claim_coupons(
+    conn: &mut PgConnection,
+    rows: &[&ReferralCodeToIssue],
+    plans: &mut [Plan],
+) -> sqlx::Result<Cursors> {
     let (indexes, wants): (Vec<usize>, Vec<(AccountId, Want)>) = plans
         .iter()
         .enumerate()
@@ -222,16 +230,17 @@ async fn claim_coupons(conn: &mut PgConnection, rows: &[&ReferralCodeToIssue], p
         })
         .unzip();
     if wants.is_empty() {
-        return Ok(());
+        return Ok(Cursors::new());
     }
-    for (index, claimed) in indexes.into_iter().zip(claim::claim(conn, &wants).await?) {
+    let (all, cursors) = claim::claim(conn, &wants).await?;
+    for (index, claimed) in indexes.into_iter().zip(all) {
         match (claimed, &mut plans[index]) {
             (Ok(claimed), Plan::Open { place, .. }) => *place = Some(claimed),
             (Err(refusal), plan) => *plan = Plan::Refused(refusal.into()),
             (Ok(_), _) => {}
         }
     }
-    Ok(())
+    Ok(cursors)
 }
 
 impl From<ClaimRefusal> for Refusal {
@@ -249,6 +258,7 @@ async fn store_plans(
     conn: &mut PgConnection,
     round: &Round<'_>,
     plans: &[Plan],
+    cursors: &Cursors,
     now: OffsetDateTime,
 ) -> Result<Vec<Option<Stored>>, Abort> {
     let Round { rows, registry, meant, .. } = round;
@@ -279,13 +289,17 @@ async fn store_plans(
     if !bindings.is_empty() {
         store::bind_all(conn, &bindings, now).await?;
     }
-    if !new.is_empty() {
-        let ids: HashMap<_, _> = store::insert_all(conn, &new, now).await?.into_iter().collect();
-        for (slot, index, code) in new_rows {
-            // A code in use already: rare as a lottery win, or brought by a rival. Doing it again draws another, or
-            // sees whose it is.
-            stored[index] = Some(Stored::Now(*ids.get(&slot).ok_or(Abort::LostRace)?, code));
-        }
+    if new.is_empty() {
+        claim_store::advance_cursors(conn, cursors).await?;
+        return Ok(stored);
+    }
+    let inserted = store::insert_all(conn, &new, cursors, now).await?;
+    let mut inserted: HashMap<_, _> = inserted.into_iter().map(|stored| (stored.slot, stored)).collect();
+    for (slot, index, code) in new_rows {
+        // A code in use already: rare as a lottery win, or brought by a rival. Doing it again draws another, or sees
+        // whose it is.
+        let StoredReferralCode { id, coupon, .. } = inserted.remove(&slot).ok_or(Abort::LostRace)?;
+        stored[index] = Some(Stored::Now { id, code, coupon });
     }
     Ok(stored)
 }
@@ -309,7 +323,6 @@ async fn answer(
         .unzip();
     let issued = if ids.is_empty() { Vec::new() } else { store::find_issued(conn, &accounts, &ids).await? };
     let issued: HashMap<_, _> = issued.into_iter().map(|issued| ((issued.account_id, issued.id), issued)).collect();
-    let coupons = hand_out(conn, rows, plans, stored).await?;
     rows.iter()
         .zip(plans)
         .enumerate()
@@ -320,39 +333,13 @@ async fn answer(
                 let shown = issued.get(&(row.account_id, *id)).cloned().ok_or(Abort::LostRace)?;
                 Ok(Some(Outcome::Existing(Box::new(shown))))
             }
-            (Plan::Open { place, .. }, Some(Stored::Now(id, code))) => {
-                let coupon = place.and_then(|place| coupons.get(&(row.account_id, place)));
-                let shown = round.show(index, *id, code, coupon, now).ok_or(Abort::LostRace)?;
+            (Plan::Open { .. }, Some(Stored::Now { id, code, coupon })) => {
+                let shown = round.show(index, *id, code, coupon.clone(), now).ok_or(Abort::LostRace)?;
                 Ok(Some(Outcome::Created(Box::new(shown))))
             }
             _ => Err(Abort::LostRace),
         })
         .collect()
-}
-
-type HandedOut = HashMap<(AccountId, CouponPlace), LoadedCoupon>;
-
-/// The coupons that go out with new referral codes.
-async fn hand_out(
-    conn: &mut PgConnection,
-    rows: &[&ReferralCodeToIssue],
-    plans: &[Plan],
-    stored: &[Option<Stored>],
-) -> sqlx::Result<HandedOut> {
-    let places: Vec<(AccountId, CouponPlace)> = rows
-        .iter()
-        .zip(plans)
-        .zip(stored)
-        .filter_map(|((row, plan), stored)| match (plan, stored) {
-            (Plan::Open { place: Some(place), .. }, Some(Stored::Now(..))) => Some((row.account_id, *place)),
-            _ => None,
-        })
-        .collect();
-    if places.is_empty() {
-        return Ok(HashMap::new());
-    }
-    let found = coupon_banks::claim_store::find_at(conn, &places).await?;
-    Ok(found.into_iter().map(|coupon| ((coupon.account_id, coupon.place), coupon)).collect())
 }
 
 impl Round<'_> {
@@ -362,7 +349,7 @@ impl Round<'_> {
         index: usize,
         id: ReferralCodeId,
         code: &ReferralCode,
-        coupon: Option<&LoadedCoupon>,
+        coupon: Option<HeldCoupon>,
         now: OffsetDateTime,
     ) -> Option<Issued> {
         let row = self.rows[index];
@@ -372,16 +359,11 @@ impl Round<'_> {
             account_id: row.account_id,
             id,
             code: code.clone(),
-            campaign_id: campaign.id,
+            campaign_id: row.campaign_id,
             campaign_name: campaign.name.clone(),
             destination_url: campaign.destination_url.clone(),
             advocate: self.registry.get(*entry).customer()?,
-            coupon: coupon.map(|coupon| HeldCoupon {
-                code: coupon.code.clone(),
-                pin: coupon.pin.clone(),
-                bank_id: coupon.bank_id,
-                bank_name: coupon.bank_name.clone(),
-            }),
+            coupon,
             created_at: now,
         })
     }

@@ -6,6 +6,8 @@ pub mod blocks;
 pub mod http;
 pub mod issue;
 pub mod lane;
+pub mod list;
+pub mod list_store;
 mod named;
 pub mod store;
 

@@ -5,15 +5,21 @@ use std::collections::{HashMap, HashSet};
 use sqlx::PgConnection;
 
 use super::{ReferralCodeToIssue, Refusal, Wish, store};
-use crate::campaigns::{self, Campaign};
 use crate::coupon_banks::claim::Want;
 use crate::coupon_banks::{self, Coupon};
 use crate::types::codes::CodeKey;
 use crate::types::ids::{AccountId, CampaignId, CouponBankId};
 
+/// What issuing asks of a campaign.
+pub struct Terms {
+    pub name: String,
+    pub destination_url: String,
+    pub archived: bool,
+}
+
 /// The campaigns, banks, coupons and codes to keep that the rows name.
 pub struct Named {
-    campaigns: HashMap<(AccountId, CampaignId), Campaign>,
+    campaigns: HashMap<(AccountId, CampaignId), Terms>,
     banks: HashSet<(AccountId, CouponBankId)>,
     coupons: HashMap<(AccountId, CodeKey), Coupon>,
     /// Of the codes to keep, those that are referral codes already, and those that are coupons.
@@ -25,19 +31,18 @@ impl Named {
     /// Loads what the rows name, each thing once.
     pub async fn load(conn: &mut PgConnection, rows: &[&ReferralCodeToIssue]) -> sqlx::Result<Self> {
         // A batch is often about one campaign and one bank.
-        let campaigns: HashSet<_> = rows.iter().map(|row| (row.account_id, row.campaign_id)).collect();
-        let (accounts, ids): (Vec<_>, Vec<_>) = campaigns.into_iter().unzip();
-        let campaigns = campaigns::store::find_all(conn, &accounts, &ids).await?;
-        let banks: HashSet<_> = rows
+        let named: HashSet<_> = rows
             .iter()
-            .filter_map(|row| if let Wish::FromBank(bank) = row.wish { Some((row.account_id, bank)) } else { None })
+            .map(|row| {
+                let bank = if let Wish::FromBank(bank) = row.wish { Some(bank) } else { None };
+                (row.account_id, row.campaign_id, bank)
+            })
             .collect();
-        let (bank_accounts, banks): (Vec<_>, Vec<_>) = banks.into_iter().unzip();
-        let banks = if banks.is_empty() {
-            Vec::new()
-        } else {
-            coupon_banks::store::find_all(conn, &bank_accounts, &banks).await?
-        };
+        let (mut campaigns, mut banks) = (HashMap::new(), HashSet::new());
+        for found in store::find_named(conn, &named.into_iter().collect::<Vec<_>>()).await? {
+            banks.extend(found.bank_id.map(|bank| (found.account_id, bank)));
+            campaigns.extend(found.campaign.map(|campaign| ((found.account_id, found.campaign_id), campaign)));
+        }
         let (coupon_accounts, keys): (Vec<_>, Vec<_>) = rows
             .iter()
             .filter_map(|row| if let Wish::Named(code) = &row.wish { Some((row.account_id, code.key())) } else { None })
@@ -61,14 +66,14 @@ impl Named {
         Ok(Self {
             codes_in_use: in_use.into_iter().collect(),
             codes_of_coupons: by_key(of_coupons),
-            campaigns: campaigns.into_iter().map(|campaign| ((campaign.account_id, campaign.id), campaign)).collect(),
-            banks: banks.into_iter().map(|bank| (bank.account_id, bank.id)).collect(),
+            campaigns,
+            banks,
             coupons: by_key(coupons),
         })
     }
 
     /// The campaign that a row names, if there is one.
-    pub fn campaign(&self, row: &ReferralCodeToIssue) -> Option<&Campaign> {
+    pub fn campaign(&self, row: &ReferralCodeToIssue) -> Option<&Terms> {
         self.campaigns.get(&(row.account_id, row.campaign_id))
     }
 

@@ -3,7 +3,9 @@
 use sqlx::PgConnection;
 use time::OffsetDateTime;
 
+use super::named::Terms;
 use super::{HeldCoupon, Issued, ReferralCodeToIssue};
+use crate::coupon_banks::claim::Cursors;
 use crate::customers::Customer;
 use crate::types::codes::{CodeKey, CouponCode, ReferralCode};
 use crate::types::email::Email;
@@ -83,12 +85,21 @@ pub struct NewReferralCode<'a> {
     pub row: &'a ReferralCodeToIssue,
 }
 
-/// Inserts referral codes, sorted by key. Those whose code is in use already are missing from the answer.
+/// A referral code that was stored, and the coupon that goes out with it.
+pub struct StoredReferralCode {
+    pub slot: Slot,
+    pub id: ReferralCodeId,
+    pub coupon: Option<HeldCoupon>,
+}
+
+/// Inserts referral codes, sorted by key, and moves the cursors of locked segments on. Gives the codes that were stored
+/// with their coupons; those whose code is in use already are missing.
 pub async fn insert_all(
     conn: &mut PgConnection,
     new: &[NewReferralCode<'_>],
+    cursors: &Cursors,
     now: OffsetDateTime,
-) -> sqlx::Result<Vec<(Slot, ReferralCodeId)>> {
+) -> sqlx::Result<Vec<StoredReferralCode>> {
     let accounts: Vec<AccountId> = new.iter().map(|new| new.slot.0).collect();
     let campaigns: Vec<CampaignId> = new.iter().map(|new| new.slot.1).collect();
     let customers: Vec<CustomerId> = new.iter().map(|new| new.slot.2).collect();
@@ -96,20 +107,35 @@ pub async fn insert_all(
     let keys: Vec<CodeKey> = new.iter().map(|new| new.code.key()).collect();
     let segments: Vec<Option<SegmentId>> = new.iter().map(|new| new.place.map(|place| place.segment_id)).collect();
     let positions: Vec<Option<i32>> = new.iter().map(|new| new.place.map(|place| place.position)).collect();
+    let moved_accounts: Vec<AccountId> = cursors.iter().map(|(account, _)| *account).collect();
+    let moved_segments: Vec<SegmentId> = cursors.iter().map(|(_, place)| place.segment_id).collect();
+    let moved_to: Vec<i32> = cursors.iter().map(|(_, place)| place.position).collect();
     let ip_addresses: Vec<Option<String>> = new.iter().map(|new| new.row.ip_address.map(|ip| ip.to_string())).collect();
     let user_agents: Vec<Option<&str>> =
         new.iter().map(|new| new.row.user_agent.as_ref().map(UserAgent::as_str)).collect();
     let rows = sqlx::query!(
-        r#"insert into referral_codes (account_id, code, code_key, campaign_id, customer_id, segment_id, position, coupon_issued_at, created_at,
-            ip_address, user_agent)
-        select account_id, code, code_key, campaign_id, customer_id, segment_id, position, case when position is not null then $8::timestamptz end, $8,
-            ip_address, user_agent
-        from unnest($1::bigint[], $2::text[], $3::text[], $4::bigint[], $5::bigint[], $6::bigint[], $7::int[], $9::text[], $10::text[])
-            as new (account_id, code, code_key, campaign_id, customer_id, segment_id, position, ip_address, user_agent)
-        order by account_id, campaign_id, customer_id
-        on conflict on constraint referral_codes_code_key_key do nothing
-        returning account_id as "account_id: AccountId", campaign_id as "campaign_id: CampaignId", customer_id as "customer_id: CustomerId",
-            id as "id: ReferralCodeId""#,
+        r#"with moved as (
+            update coupon_segments s set next_position = moved.next_position
+            from unnest($9::bigint[], $10::bigint[], $11::int[]) as moved (account_id, id, next_position)
+            where s.account_id = moved.account_id and s.id = moved.id
+        ), stored as (
+            insert into referral_codes (account_id, code, code_key, campaign_id, customer_id, segment_id, position, coupon_issued_at, created_at,
+                ip_address, user_agent)
+            select account_id, code, code_key, campaign_id, customer_id, segment_id, position, case when position is not null then $8::timestamptz end, $8,
+                ip_address, user_agent
+            from unnest($1::bigint[], $2::text[], $3::text[], $4::bigint[], $5::bigint[], $6::bigint[], $7::int[], $12::text[], $13::text[])
+                as new (account_id, code, code_key, campaign_id, customer_id, segment_id, position, ip_address, user_agent)
+            order by account_id, campaign_id, customer_id
+            on conflict on constraint referral_codes_code_key_key do nothing
+            returning account_id, campaign_id, customer_id, id, segment_id, position
+        )
+        select stored.account_id as "account_id!: AccountId", stored.campaign_id as "campaign_id!: CampaignId",
+            stored.customer_id as "customer_id!: CustomerId", stored.id as "id!: ReferralCodeId",
+            c.code as "coupon_code?: CouponCode", c.pin as "pin?", b.id as "bank_id?: CouponBankId", b.name as "bank_name?"
+        from stored
+        left join coupons c on c.account_id = stored.account_id and c.segment_id = stored.segment_id and c.position = stored.position
+        left join coupon_segments s on s.account_id = c.account_id and s.id = c.segment_id
+        left join coupon_banks b on b.account_id = s.account_id and b.id = s.bank_id"#,
         &accounts as &[AccountId],
         &codes as &[&str],
         &keys as &[CodeKey],
@@ -118,12 +144,29 @@ pub async fn insert_all(
         &segments as &[Option<SegmentId>],
         &positions as &[Option<i32>],
         now,
+        &moved_accounts as &[AccountId],
+        &moved_segments as &[SegmentId],
+        &moved_to,
         &ip_addresses as &[Option<String>],
         &user_agents as &[Option<&str>]
     )
     .fetch_all(conn)
     .await?;
-    Ok(rows.into_iter().map(|row| ((row.account_id, row.campaign_id, row.customer_id), row.id)).collect())
+    let stored = rows.into_iter().map(|row| StoredReferralCode {
+        slot: (row.account_id, row.campaign_id, row.customer_id),
+        id: row.id,
+        coupon: held(row.coupon_code, row.pin, row.bank_id, row.bank_name),
+    });
+    Ok(stored.collect())
+}
+
+fn held(
+    code: Option<CouponCode>,
+    pin: Option<String>,
+    bank_id: Option<CouponBankId>,
+    bank_name: Option<String>,
+) -> Option<HeldCoupon> {
+    Some(HeldCoupon { code: code?, pin, bank_id: bank_id?, bank_name: bank_name? })
 }
 
 /// Gives coupons to referral codes that have none.
@@ -191,14 +234,47 @@ pub async fn find_issued(
                 first_name: row.first_name,
                 last_name: row.last_name,
             },
-            coupon: row
-                .coupon_code
-                .zip(row.bank_id)
-                .zip(row.bank_name)
-                .map(|((code, bank_id), bank_name)| HeldCoupon { code, pin: row.pin, bank_id, bank_name }),
+            coupon: held(row.coupon_code, row.pin, row.bank_id, row.bank_name),
             created_at: row.created_at,
         })
         .collect())
+}
+
+/// What a call names: its campaign, and the bank if it names one.
+pub struct NamedThings {
+    pub account_id: AccountId,
+    pub campaign_id: CampaignId,
+    pub campaign: Option<Terms>,
+    /// The bank, if there is one of this number.
+    pub bank_id: Option<CouponBankId>,
+}
+
+/// Finds campaigns and banks, pair by pair.
+pub async fn find_named(
+    conn: &mut PgConnection,
+    named: &[(AccountId, CampaignId, Option<CouponBankId>)],
+) -> sqlx::Result<Vec<NamedThings>> {
+    let accounts: Vec<AccountId> = named.iter().map(|named| named.0).collect();
+    let campaigns: Vec<CampaignId> = named.iter().map(|named| named.1).collect();
+    let banks: Vec<Option<CouponBankId>> = named.iter().map(|named| named.2).collect();
+    let rows = sqlx::query!(
+        r#"select w.account_id as "account_id!: AccountId", w.campaign_id as "campaign_id!: CampaignId", g.name as "name?",
+            g.destination_url as "destination_url?", g.archived as "archived?", b.id as "bank_id?: CouponBankId"
+        from unnest($1::bigint[], $2::bigint[], $3::bigint[]) as w (account_id, campaign_id, bank_id)
+        left join campaigns g on g.account_id = w.account_id and g.id = w.campaign_id
+        left join coupon_banks b on b.account_id = w.account_id and b.id = w.bank_id"#,
+        &accounts as &[AccountId],
+        &campaigns as &[CampaignId],
+        &banks as &[Option<CouponBankId>]
+    )
+    .fetch_all(conn)
+    .await?;
+    let things = rows.into_iter().map(|row| {
+        let terms = row.name.zip(row.destination_url).zip(row.archived);
+        let campaign = terms.map(|((name, destination_url), archived)| Terms { name, destination_url, archived });
+        NamedThings { account_id: row.account_id, campaign_id: row.campaign_id, campaign, bank_id: row.bank_id }
+    });
+    Ok(things.collect())
 }
 
 /// Whom a code leads to.

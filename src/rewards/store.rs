@@ -207,18 +207,21 @@ pub async fn find_all(conn: &mut PgConnection, account: AccountId, ids: &[Reward
     Ok(reward.collect())
 }
 
-/// Finds the reward of a conversion. Nobody is locked.
-pub async fn find_of_conversion(
+/// Finds the rewards of conversions, in the order of their ids. Nobody is locked.
+pub async fn find_of_conversions(
     conn: &mut PgConnection,
     account: AccountId,
-    conversion: ConversionId,
-) -> sqlx::Result<Option<RewardId>> {
+    conversions: &[ConversionId],
+) -> sqlx::Result<Vec<RewardId>> {
     sqlx::query_scalar!(
-        r#"select id as "id: RewardId" from rewards where account_id = $1 and conversion_id = $2"#,
+        r#"select r.id as "id: RewardId"
+        from unnest($2::bigint[]) as wanted (conversion_id)
+        join rewards r on r.account_id = $1 and r.conversion_id = wanted.conversion_id
+        order by r.id"#,
         account.0,
-        conversion.0
+        conversions as &[ConversionId]
     )
-    .fetch_optional(conn)
+    .fetch_all(conn)
     .await
 }
 

@@ -34,6 +34,8 @@ ids! {
     CouponBankId;
     /// A customer: our number for him, not the merchant's.
     CustomerId;
+    /// An address that wants no more mail, unique within its account.
+    OptOutId;
     /// A recorded purchase, unique within its account.
     PurchaseId;
     /// A referral code's row. On the wire referral codes are named by their text.

@@ -3,16 +3,19 @@
 
 use std::any::Any;
 use std::collections::HashMap;
+use std::convert::Infallible;
 use std::sync::{Arc, LazyLock, OnceLock, PoisonError, RwLock};
+use std::task::{Context, Poll};
 use std::time::Instant;
 
-use axum::Json;
-use axum::body::Body;
-use axum::extract::{MatchedPath, Request, State};
+use axum::body::{Body, Bytes, HttpBody};
+use axum::extract::{MatchedPath, Request};
 use axum::http::{HeaderName, HeaderValue, Method, StatusCode, header};
-use axum::middleware::Next;
 use axum::response::{IntoResponse, Response};
+use axum::{BoxError, Json};
+use futures_util::future::BoxFuture;
 use metrics::{Counter, Histogram};
+use tower::{Layer, Service};
 use uuid::Builder;
 
 use super::error::{ApiError, Code};
@@ -35,21 +38,129 @@ impl RequestId {
     }
 }
 
-/// Runs one request inside the frame.
-pub async fn frame(request: Request, next: Next) -> Response {
-    // What the request is called in logs and answers. A client's own id is ignored: it could be anything.
-    let id = request_id();
-    let matched = request.extensions().get::<MatchedPath>().cloned();
-    let route = matched.as_ref().map_or("none", MatchedPath::as_str);
-    let method = request.method().clone();
-    let started = Instant::now();
+/// Who may pass.
+pub trait Gate: Clone + Send + Sync + 'static {
+    /// Lets a request in and says whose it is, which its handler may find in the request too; or says why not.
+    fn admit(&self, request: &mut Request) -> impl Future<Output = Result<Option<AccountId>, ApiError>> + Send;
+}
 
-    let response = next.run(request).await;
+/// Anybody may pass.
+#[derive(Clone, Copy, Debug)]
+pub struct Open;
 
-    let line = Line { id: &id, method: &method, route, seconds: started.elapsed().as_secs_f64() };
-    line.count(response.status());
-    line.log(&response);
-    finish(response, &id)
+impl Gate for Open {
+    async fn admit(&self, _request: &mut Request) -> Result<Option<AccountId>, ApiError> {
+        Ok(None)
+    }
+}
+
+/// The frame around a group of routes. One layer does it all: each layer around a route costs a request several
+/// allocations and copies, which were once a fifth of its time.
+#[derive(Clone)]
+pub struct Frame<G> {
+    gate: G,
+    /// Where requests take a place; probes need none.
+    places: Option<App>,
+}
+
+impl<G: Gate> Frame<G> {
+    /// A frame with a gate.
+    pub fn new(gate: G) -> Self {
+        Self { gate, places: None }
+    }
+
+    /// Gives each request a place among those worked on, or asks its sender to come again.
+    #[must_use]
+    pub fn with_places(self, app: &App) -> Self {
+        Self { places: Some(app.clone()), ..self }
+    }
+
+    /// Who may not ask is told nothing, not even what exists: the gate comes before all that the route says.
+    async fn run<S>(&self, mut request: Request, mut inner: S) -> (Response, Option<AccountId>)
+    where
+        S: Handle,
+    {
+        let _place = match self.places.as_ref().map(|app| app.in_flight.try_acquire()) {
+            Some(Err(_full)) => {
+                let message = "too many requests at once; nothing was stored, send the request again";
+                return (ApiError::new(Code::Overloaded, message).into_response(), None);
+            }
+            Some(Ok(place)) => Some(place),
+            None => None,
+        };
+        match self.gate.admit(&mut request).await {
+            Ok(account) => {
+                let Ok(response) = inner.call(request).await;
+                (response.map(Body::new), account)
+            }
+            Err(refusal) => (refusal.into_response(), None),
+        }
+    }
+}
+
+impl<S, G: Gate> Layer<S> for Frame<G> {
+    type Service = Framed<S, G>;
+
+    fn layer(&self, inner: S) -> Framed<S, G> {
+        Framed { inner, frame: self.clone() }
+    }
+}
+
+/// What answers inside a frame.
+pub trait Handle: Service<Request, Response = axum::http::Response<Self::Body>, Error = Infallible> {
+    /// The body it answers with.
+    type Body: HttpBody<Data = Bytes, Error: Into<BoxError>> + Send + 'static;
+}
+
+impl<S, B> Handle for S
+where
+    S: Service<Request, Response = axum::http::Response<B>, Error = Infallible>,
+    B: HttpBody<Data = Bytes, Error: Into<BoxError>> + Send + 'static,
+{
+    type Body = B;
+}
+
+/// A service inside the frame.
+#[derive(Clone)]
+pub struct Framed<S, G> {
+    inner: S,
+    frame: Frame<G>,
+}
+
+impl<S, G> Service<Request> for Framed<S, G>
+where
+    S: Handle<Future: Send> + Clone + Send + 'static,
+    G: Gate,
+{
+    type Response = Response;
+    type Error = Infallible;
+    type Future = BoxFuture<'static, Result<Response, Infallible>>;
+
+    fn poll_ready(&mut self, context: &mut Context<'_>) -> Poll<Result<(), Infallible>> {
+        self.inner.poll_ready(context)
+    }
+
+    fn call(&mut self, request: Request) -> Self::Future {
+        // The one that is ready answers; its copy waits for the next request.
+        let copy = self.inner.clone();
+        let (inner, frame) = (std::mem::replace(&mut self.inner, copy), self.frame.clone());
+        Box::pin(async move {
+            // What the request is called in logs and answers. A client's own id is ignored: it could be anything.
+            let id = request_id();
+            let matched = request.extensions().get::<MatchedPath>().cloned();
+            let route = matched.as_ref().map_or("none", MatchedPath::as_str);
+            let method = request.method().clone();
+            let started = Instant::now();
+
+            let (response, account) = frame.run(request, inner).await;
+
+            let seconds = started.elapsed().as_secs_f64();
+            let line = Line { id: &id, method: &method, route, account, seconds };
+            line.count(response.status());
+            line.log(&response);
+            Ok(finish(response, &id))
+        })
+    }
 }
 
 /// An id in the order of time. Its random part comes from our generator: `Uuid::now_v7` would ask the kernel for it.
@@ -65,6 +176,7 @@ struct Line<'a> {
     id: &'a str,
     method: &'a Method,
     route: &'a str,
+    account: Option<AccountId>,
     seconds: f64,
 }
 
@@ -98,8 +210,8 @@ impl Line<'_> {
         let duration_ms = (self.seconds * 1e6).round() / 1e3;
         let error = response.extensions().get::<ApiError>();
         let code = error.map(|error| error.code().as_str());
-        let account = response.extensions().get::<AccountId>().map(|account| account.0);
         let Self { id, method, route, .. } = *self;
+        let account = self.account.map(|account| account.0);
         match error.and_then(ApiError::cause) {
             Some(cause) => tracing::error!(
                 request.id = id, http.method = %method, http.route = route, account.id = account, http.status = status,
@@ -117,15 +229,6 @@ impl Line<'_> {
 fn label(method: &Method) -> &'static str {
     let known = ["POST", "GET", "HEAD", "PUT", "PATCH", "DELETE", "OPTIONS"];
     known.into_iter().find(|known| method.as_str() == *known).unwrap_or("other")
-}
-
-/// Gives a request a place among those worked on, or asks its sender to come again. Probes need none.
-pub async fn admit(State(app): State<App>, request: Request, next: Next) -> Response {
-    let Ok(_place) = app.in_flight.try_acquire() else {
-        let message = "too many requests at once; nothing was stored, send the request again";
-        return ApiError::new(Code::Overloaded, message).into_response();
-    };
-    next.run(request).await
 }
 
 /// Writes the body of a refusal, and the request's id on every answer.

@@ -2,6 +2,7 @@
 //! Knows no feature, so no feature is imported here.
 
 pub mod batch;
+pub mod cursor;
 pub mod docs;
 pub mod error;
 pub mod extract;

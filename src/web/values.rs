@@ -139,6 +139,30 @@ impl FieldValue for ChosenId {
     }
 }
 
+/// An id of ours by which a list is narrowed. One that is too large for any row is zero, which no row has.
+pub struct ListedId(pub i64);
+
+impl FieldValue for ListedId {
+    fn read(scalar: Scalar<'_>) -> Result<Self, Invalid> {
+        let digits = scalar.text_or_digits()?;
+        let canonical = digits.bytes().all(|b| b.is_ascii_digit()) && (1..=19).contains(&digits.len());
+        if canonical && !digits.starts_with('0') {
+            Ok(Self(digits.parse().unwrap_or(0)))
+        } else {
+            Err(Invalid::new("invalid_id", "must be a whole number, at least 1"))
+        }
+    }
+}
+
+/// One of the merchant's own ids by which a list is narrowed. A blank one must not widen it to all.
+pub struct ListedName(pub OpaqueId);
+
+impl FieldValue for ListedName {
+    fn read(scalar: Scalar<'_>) -> Result<Self, Invalid> {
+        OpaqueId::read(scalar).map(Self)
+    }
+}
+
 /// How many pieces of a product: a whole number.
 pub struct Quantity(pub i64);
 

@@ -37,6 +37,7 @@ async fn a_campaign_is_found_as_it_was_created() {
         "destination_url": "https://shop.example.com/summer",
         "archived": false,
         "published": true,
+        "referral_incentive": null,
         "created_at": "2026-08-01T12:00:00Z",
         "referral_incentive": null,
         "rules": no_rules(),

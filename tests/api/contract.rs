@@ -20,8 +20,8 @@ fn the_contract_and_the_router_know_the_same_operations() {
 #[test]
 fn a_route_is_read_out_of_the_source_with_each_of_its_methods() {
     let source = r#"
-        fn merchants() { Router::new().route("/a/{id}", get(x::find).merge(patch(x::change))).route("/a", post(x)) }
-        fn router() { merchants().route("/{*unknown}", any(frame::no_route)) }
+        fn merchants() { Router::new().route("/v1/a/{id}", get(x::find).merge(patch(x::change))).route("/v1/a", post(x)) }
+        fn router() { merchants().route("/v1/{*unknown}", any(frame::no_route)) }
         fn public() { Router::new().route("/b", get(x).delete(x)) }"#;
     let found = routes(source);
     let wanted = [("GET", "/v1/a/{id}"), ("PATCH", "/v1/a/{id}"), ("POST", "/v1/a"), ("GET", "/b"), ("DELETE", "/b")];
@@ -113,8 +113,7 @@ struct Reader {
 impl<'ast> Visit<'ast> for Reader {
     fn visit_item_fn(&mut self, function: &'ast ItemFn) {
         self.prefix = match function.sig.ident.to_string().as_str() {
-            "merchants" => Some("/v1"),
-            "public" | "links" => Some(""),
+            "merchants" | "public" | "links" => Some(""),
             _ => None,
         };
         syn::visit::visit_item_fn(self, function);

@@ -126,10 +126,10 @@ async fn json_is_read_whatever_its_type_says_as_long_as_it_can_be() {
 async fn a_method_that_an_address_does_not_take_is_refused_with_those_it_takes() {
     let app = TestApp::start().await;
     let cases = [
-        (Method::DELETE, "/v1/purchases", "POST"),
-        (Method::PATCH, "/v1/purchases", "POST"),
-        (Method::TRACE, "/v1/purchases", "POST"),
-        (Method::GET, "/purchases", "POST"),
+        (Method::DELETE, "/v1/purchases", "GET,HEAD,POST"),
+        (Method::PATCH, "/v1/purchases", "GET,HEAD,POST"),
+        (Method::TRACE, "/v1/purchases", "GET,HEAD,POST"),
+        (Method::GET, "/purchases/batch", "POST"),
         (Method::PUT, "/v1/campaigns", "GET,HEAD,POST"),
         (Method::DELETE, "/v1/campaigns/53345", "GET,HEAD,PATCH"),
         (Method::POST, "/v1/purchases/281", "GET,HEAD"),

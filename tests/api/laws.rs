@@ -11,7 +11,7 @@ use crate::harness::conservation;
 use crate::harness::contract::contract;
 
 /// What is done to the data of a story that went well, and the law that must speak up.
-const BUGS: [(&str, &str); 12] = [
+const BUGS: [(&str, &str); 18] = [
     (
         "insert into coupon_retirements (account_id, segment_id, position, retired_at)
         select account_id, segment_id, position, now() from referral_codes",
@@ -25,8 +25,7 @@ const BUGS: [(&str, &str); 12] = [
     ),
     ("update coupon_segments set next_position = size", "a free coupon behind"),
     (
-        "alter table referral_codes drop constraint referral_codes_position_fkey;
-        update referral_codes set position = 77",
+        "update referral_codes set position = 77",
         "a coupon that is with two people",
     ),
     (
@@ -61,6 +60,16 @@ const BUGS: [(&str, &str); 12] = [
         "an order of which more was given back",
     ),
     ("update purchases set attributed_via = null, attributed_referral_code_id = null, reason = 'no_code'", "an attributed purchase without"),
+    ("update purchases set account_id = account_id + 1", "a row that names"),
+    ("update purchases set attributed_referral_code_id = 77", "a row that names"),
+    ("update conversions set campaign_id = 77", "a row that names"),
+    ("update conversions set purchase_id = 77", "a row that names"),
+    (
+        "alter table referral_codes drop constraint referral_codes_customer_id_fkey;
+        update customers set account_id = account_id + 1",
+        "a row that names",
+    ),
+    ("update referral_codes set campaign_id = 77", "a row that names"),
 ];
 
 #[tokio::test]

@@ -20,6 +20,8 @@ mod key_cache;
 mod lanes;
 mod laws;
 mod links;
+mod lists;
+mod lookup;
 mod order_rules;
 mod order_values;
 mod purchase_batches;

@@ -9,7 +9,7 @@ use syn::{ItemMod, ItemUse, Macro, UseTree};
 use crate::sources::Source;
 
 /// Each module and what it may import. Sideways arrows between features stand last in their line.
-const TABLE: [(&str, &[&str]); 22] = [
+const TABLE: [(&str, &[&str]); 23] = [
     // floor 0
     ("types", &[]),
     // floor 1
@@ -72,6 +72,23 @@ const TABLE: [(&str, &[&str]); 22] = [
         "tracking",
         &["types", "config", "telemetry", "db", "lane", "web", "accounts", "campaigns", "referral_codes", "purchases"],
     ),
+    // shows all that is behind a text
+    (
+        "lookup",
+        &[
+            "types",
+            "config",
+            "telemetry",
+            "db",
+            "web",
+            "accounts",
+            "customers",
+            "coupon_banks",
+            "referral_codes",
+            "conversions",
+            "purchases",
+        ],
+    ),
     // floor 4: what they assemble
     (
         "worker",
@@ -113,6 +130,7 @@ const TABLE: [(&str, &[&str]); 22] = [
             "conversions",
             "purchases",
             "tracking",
+            "lookup",
             "worker",
         ],
     ),

@@ -160,7 +160,7 @@ update referral_codes set coupon_issued_at = '-infinity' where segment_id is not
 -- referral_codes_code_key_key
 update referral_codes set code_key = '7kq2m9xt' where account_id = 1 and id = 2
 
--- referral_codes_campaign_id_customer_id_key
+-- referral_codes_customer_id_campaign_id_key
 insert into referral_codes (account_id, code, code_key, campaign_id, customer_id, created_at) values (1, 'x', 'x', 53345, 1, now())
 
 -- referral_codes_segment_id_position_key
@@ -249,6 +249,28 @@ insert into conversions (account_id, purchase_id, campaign_id, referral_code_id,
 -- conversions_created_at_check
 update conversions set created_at = 'infinity'
 update conversions set created_at = '-infinity'
+
+-- email_opt_outs_email_check
+update email_opt_outs set email = 'x@'
+update email_opt_outs set email = repeat('x', 321)
+
+-- email_opt_outs_email_key_check
+update email_opt_outs set email_key = 'x@'
+update email_opt_outs set email_key = repeat('x', 321)
+
+-- email_opt_outs_ip_address_check
+update email_opt_outs set ip_address = repeat('x', 46)
+
+-- email_opt_outs_source_check
+update email_opt_outs set source = ''
+update email_opt_outs set source = repeat('x', 65)
+
+-- email_opt_outs_created_at_check
+update email_opt_outs set created_at = 'infinity'
+update email_opt_outs set created_at = '-infinity'
+
+-- email_opt_outs_email_key_key
+insert into email_opt_outs (account_id, email, email_key, created_at) values (1, 'FRIEND@example.mil', 'friend@example.mil', now())
 
 -- campaigns_attribution_window_days_check
 update campaigns set attribution_window_days = 0

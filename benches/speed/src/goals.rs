@@ -137,6 +137,9 @@ const GOALS: [Goal; 7] = [
 /// Every line of the table, in its order.
 pub fn judge(results: &Results, imports: &[Import]) -> Vec<Ratio> {
     let mut lines: Vec<Ratio> = GOALS.iter().map(|goal| line(goal, results)).collect();
+    if let Some(claims) = lines.last_mut() {
+        claims.remark = coupon_alone(results);
+    }
     lines.insert(4, batch(results));
     lines.insert(7, cost_per_claim(results));
     lines.push(under_snapshot(results));
@@ -178,6 +181,13 @@ fn batch(results: &Results) -> Ratio {
             (4.0, 8.0),
         )
     }
+}
+
+/// The yardstick of claims stores what ours store. How ours stand to one that stores no advocate and no referral code.
+fn coupon_alone(results: &Results) -> String {
+    ratio(&results.of("claims-one-bank", RATE), &results.of("shuffle-key-alone-8", RATE))
+        .map(|value| format!("{:.2} against one that only marks the coupon", value.median))
+        .unwrap_or_default()
 }
 
 fn cost_per_claim(results: &Results) -> Ratio {

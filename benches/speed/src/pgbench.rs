@@ -8,7 +8,7 @@ use crate::database::Database;
 use crate::figures::Figures;
 use crate::machine;
 use crate::process::{command, output};
-use crate::seed::ACCOUNT_ID;
+use crate::seed::{ACCOUNT_ID, CAMPAIGN_ID};
 
 /// A purchase with a code, in one statement.
 pub const WITH_CODE: &str = include_str!("../sql/purchase_with_code.sql");
@@ -16,6 +16,7 @@ pub const WITH_CODE: &str = include_str!("../sql/purchase_with_code.sql");
 pub const WITHOUT_CODE: &str = include_str!("../sql/purchase_without_code.sql");
 const PLAIN_INSERT: &str = include_str!("../sql/plain_insert.sql");
 const SHUFFLE_KEY_CLAIM: &str = include_str!("../sql/shuffle_key_claim.sql");
+const SHUFFLE_KEY_ISSUE: &str = include_str!("../sql/shuffle_key_issue.sql");
 
 /// What pgbench can be asked to do.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -24,8 +25,10 @@ pub enum Script {
     Purchase,
     /// A row, and nothing else.
     PlainInsert,
-    /// A coupon by the shuffle key, skipping locked ones.
+    /// A coupon by the shuffle key, skipping locked ones, and nothing else.
     ShuffleKeyClaim,
+    /// The same, stored with its advocate and referral code, as ours are.
+    ShuffleKeyIssue,
 }
 
 /// A statement with parameters by number, as drivers want it.
@@ -128,6 +131,7 @@ impl Pgbench {
                 .replace(":email::text", "('p-' || :order_id || '@example.com')")
                 .replace(":code::text", "('GW' || :code)")
         };
+        let holder = "\\set n :n + 1\n\\set holder (:run * 1000 + :client_id) * 10000000 + :n\n";
         let code = "\\set code hash_fnv1a(random(:first, :last), 0) & 4503599627370495\n";
         match script {
             Script::Purchase => vec![
@@ -135,9 +139,13 @@ impl Pgbench {
                 ("without_code.sql", format!("{order}{}", values(WITHOUT_CODE))),
             ],
             Script::PlainInsert => vec![("plain_insert.sql", format!("{order}{}", values(PLAIN_INSERT)))],
-            Script::ShuffleKeyClaim => {
-                let holder = "\\set n :n + 1\n\\set holder (:run * 1000 + :client_id) * 10000000 + :n\n";
-                vec![("shuffle_key_claim.sql", format!("{holder}{SHUFFLE_KEY_CLAIM}"))]
+            Script::ShuffleKeyClaim => vec![("shuffle_key_claim.sql", format!("{holder}{SHUFFLE_KEY_CLAIM}"))],
+            Script::ShuffleKeyIssue => {
+                let issue = SHUFFLE_KEY_ISSUE
+                    .replace(":advocate::text", "('y-' || :holder)")
+                    .replace(":email::text", "('y-' || :holder || '@example.net')")
+                    .replace(":campaign::bigint", &CAMPAIGN_ID.to_string());
+                vec![("shuffle_key_issue.sql", format!("{holder}{issue}"))]
             }
         }
     }

@@ -104,7 +104,8 @@ pub fn all(bench: &Bench<'_>, quick: bool) -> Vec<Scenario> {
         http("purchases-256", Target::Goodword, 256, ours),
         http("one-statement-256", one_statement(best.pool_256), 256, best.threads_one_statement),
         claims("claims-one-bank", bench.sizes.large, 1, true),
-        pgbench("shuffle-key-8", Script::ShuffleKeyClaim, 8),
+        pgbench("shuffle-key-8", Script::ShuffleKeyIssue, 8),
+        pgbench("shuffle-key-alone-8", Script::ShuffleKeyClaim, 8),
         claims("claims-small-banks", bench.sizes.small, SMALL_BANKS, true),
         Scenario { name: "claims-snapshot".to_owned(), work: Work::Snapshot },
         claims("claims-eight-banks", bench.sizes.eighth, 8, false),
@@ -124,7 +125,7 @@ pub fn all(bench: &Bench<'_>, quick: bool) -> Vec<Scenario> {
     let at_best = [
         ("p1-best", Script::Purchase, best.clients_purchase, 64),
         ("insert-best", Script::PlainInsert, best.clients_insert, 64),
-        ("shuffle-key-best", Script::ShuffleKeyClaim, best.clients_shuffle_key, 8),
+        ("shuffle-key-best", Script::ShuffleKeyIssue, best.clients_shuffle_key, 8),
     ];
     // Where the best count is the one that the table asks for, it is measured already.
     all.extend(
@@ -197,18 +198,28 @@ impl<'a> Bench<'a> {
 
     /// One run of pgbench.
     pub async fn pgbench(&mut self, script: Script, clients: usize, seconds: u64) -> anyhow::Result<Figures> {
-        if script == Script::ShuffleKeyClaim {
+        if matches!(script, Script::ShuffleKeyClaim | Script::ShuffleKeyIssue) {
             // Its dead rows would make it slower and slower.
             sqlx::raw_sql("vacuum yardstick.coupons").execute(&self.database.pool).await?;
         }
         self.database.settle().await?;
-        let before = self.database.newest(Rows::Purchases).await?;
+        let rows = match script {
+            Script::Purchase | Script::PlainInsert => Some(Rows::Purchases),
+            Script::ShuffleKeyIssue => Some(Rows::ReferralCodes),
+            Script::ShuffleKeyClaim => None,
+        };
+        let before = match rows {
+            Some(rows) => self.database.newest(rows).await?,
+            None => 0,
+        };
         let (figures, done) = self.pgbench.run(&self.database, script, clients, seconds).await?;
-        if script != Script::ShuffleKeyClaim {
-            let (stored, attributed) = self.database.count_after(Rows::Purchases, before).await?;
+        if let Some(rows) = rows {
+            let (stored, with_advocate) = self.database.count_after(rows, before).await?;
             check_stored(stored, done, 0)?;
-            if script == Script::Purchase {
-                check_half(attributed, stored)?;
+            match script {
+                Script::Purchase => check_half(with_advocate, stored)?,
+                Script::ShuffleKeyIssue => check_stored(with_advocate, done, 0)?,
+                Script::PlainInsert | Script::ShuffleKeyClaim => {}
             }
         }
         Ok(figures)

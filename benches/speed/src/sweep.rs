@@ -55,7 +55,7 @@ impl Bench<'_> {
             return Ok(()); // Too short to tell.
         }
         for (script, name) in
-            [(Script::Purchase, "p1"), (Script::PlainInsert, "insert"), (Script::ShuffleKeyClaim, "shuffle-key")]
+            [(Script::Purchase, "p1"), (Script::PlainInsert, "insert"), (Script::ShuffleKeyIssue, "shuffle-key")]
         {
             if !wanted(&format!("{name}-best")) {
                 continue;
@@ -68,7 +68,7 @@ impl Bench<'_> {
             match script {
                 Script::Purchase => self.best.clients_purchase = clients,
                 Script::PlainInsert => self.best.clients_insert = clients,
-                Script::ShuffleKeyClaim => self.best.clients_shuffle_key = clients,
+                Script::ShuffleKeyIssue | Script::ShuffleKeyClaim => self.best.clients_shuffle_key = clients,
             }
         }
         for connections in [64, 256] {

@@ -88,10 +88,8 @@ async fn rule(
         }
     };
     let mut conn = app.pool.acquire().await?;
-    let reward = match rewards::store::find_of_conversion(&mut conn, account, id).await? {
-        Some(reward) => rewards::store::find_all(&mut conn, account, &[reward]).await?.pop(),
-        None => None,
-    };
+    let granted = rewards::store::find_of_conversions(&mut conn, account, &[id]).await?;
+    let reward = rewards::store::find_all(&mut conn, account, &granted).await?.pop();
     Ok(Json(ReviewedOut::new(&case, reward.map(RewardOut::from))))
 }
 

@@ -6,7 +6,7 @@ use sqlx::PgPool;
 use super::client::Shop;
 
 /// Each statement lists what must not be, with words for it.
-const LAWS: [(&str, &str); 11] = [
+const LAWS: [(&str, &str); 12] = [
     (
         "a bank whose coupons are not just issued, retired or available (I13)",
         "select format('bank %s: %s in all, %s issued, %s retired, %s available', bank_id, total, issued, retired, available)
@@ -62,6 +62,25 @@ const LAWS: [(&str, &str); 11] = [
         group by p.account_id, p.id, p.order_id, p.attributed_via, p.attributed_referral_code_id
         having count(c.id) <> (case when p.attributed_via is null then 0 else 1 end)
             or bool_or(c.referral_code_id <> p.attributed_referral_code_id)",
+    ),
+    (
+        "a row that names what is not there",
+        "select format('purchase %s', p.id) from purchases p
+        where not exists (select from accounts a where a.id = p.account_id)
+            or p.attributed_referral_code_id is not null and not exists (
+                select from referral_codes r where r.account_id = p.account_id and r.id = p.attributed_referral_code_id)
+        union all
+        select format('conversion %s', v.id) from conversions v
+        where not exists (select from purchases p
+                where p.account_id = v.account_id and p.id = v.purchase_id and p.attributed_referral_code_id = v.referral_code_id)
+            or not exists (select from referral_codes r
+                where r.account_id = v.account_id and r.id = v.referral_code_id and r.campaign_id = v.campaign_id)
+        union all
+        select format('customer %s', u.id) from customers u
+        where not exists (select from accounts a where a.id = u.account_id)
+        union all
+        select format('referral code %s', r.code) from referral_codes r
+        where not exists (select from campaigns g where g.account_id = r.account_id and g.id = r.campaign_id)",
     ),
     (
         "a reward below zero or above its whole (I13)",

@@ -1,5 +1,6 @@
 //! A way to PostgreSQL that can be taken away, cut at a commit, and held up: a unix socket in front of the cluster's own.
 
+use std::collections::HashSet;
 use std::path::PathBuf;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, Weak};
@@ -119,7 +120,8 @@ impl Proxy {
         *self.0.plan.lock().expect("no panics") = Some(Plan::Cut { how, for_good });
     }
 
-    /// Holds the next transaction back at its beginning. Tells when it has come; it goes on when it is told to.
+    /// Holds the next transaction back at its beginning, or a statement that stores by itself at its end. Tells when it
+    /// has come; it goes on when it is told to.
     pub fn hold_next_transaction(&self) -> (oneshot::Receiver<()>, oneshot::Sender<()>) {
         let (pause, has_arrived, tell) = Pause::new();
         *self.0.plan.lock().expect("no panics") = Some(Plan::Hold(pause));
@@ -187,6 +189,7 @@ async fn carry(way: Weak<Way>, client: UnixStream) {
     let (mut from_client, mut to_client) = client.into_split();
     let (mut from_server, mut to_server) = tokio::io::split(server);
     let (listens, held) = (&AtomicBool::new(false), &Mutex::new(None::<Pause>));
+    let mut course = Course::default();
     let forth = async {
         // The first message has no type.
         let mut message = read_message(&mut from_client, false).await?;
@@ -195,7 +198,7 @@ async fn carry(way: Weak<Way>, client: UnixStream) {
                 listens.store(true, Ordering::SeqCst);
             }
             unless_silent(&way, listens).await;
-            match next_plan(&way, &message) {
+            match next_plan(&way, &message, course.follow(&message)) {
                 None => {}
                 Some(Plan::Hold(pause)) => pause.wait().await,
                 Some(Plan::HoldAnswer { pause, .. }) => *held.lock().expect("no panics") = Some(pause),
@@ -254,11 +257,58 @@ fn statement(message: &[u8]) -> Option<&str> {
     str::from_utf8(text).ok()
 }
 
+/// What a message is to the transactions of its connection.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Moment {
+    Begins,
+    /// What was stored is committed by it: a plain commit, or the end of a statement that stores by itself.
+    Commits,
+    Other,
+}
+
+/// How far a connection has come.
+#[derive(Default)]
+struct Course {
+    is_in_transaction: bool,
+    /// The names of prepared statements that store something.
+    storing: HashSet<Vec<u8>>,
+    /// One of them was called outside of a transaction.
+    is_storing: bool,
+}
+
+impl Course {
+    fn follow(&mut self, message: &[u8]) -> Moment {
+        match statement(message) {
+            Some("BEGIN") => {
+                self.is_in_transaction = true;
+                return Moment::Begins;
+            }
+            Some(end @ ("COMMIT" | "ROLLBACK")) => {
+                self.is_in_transaction = false;
+                return if end == "COMMIT" { Moment::Commits } else { Moment::Other };
+            }
+            _ => {}
+        }
+        let texts: Vec<&[u8]> = message.get(5..).unwrap_or_default().split(|byte| *byte == 0).collect();
+        match (message.first(), texts.as_slice()) {
+            // To parse a text under a name, and to call it by its name.
+            (Some(b'P'), [name, text, ..]) if text.windows(11).any(|part| part == b"insert into") => {
+                self.storing.insert(name.to_vec());
+            }
+            (Some(b'B'), [_portal, name, ..]) if !self.is_in_transaction && self.storing.contains(*name) => {
+                self.is_storing = true;
+            }
+            (Some(b'S'), _) if std::mem::take(&mut self.is_storing) => return Moment::Commits,
+            _ => {}
+        }
+        Moment::Other
+    }
+}
+
 /// What is arranged for this message.
-fn next_plan(way: &Weak<Way>, message: &[u8]) -> Option<Plan> {
+fn next_plan(way: &Weak<Way>, message: &[u8], moment: Moment) -> Option<Plan> {
     let way = way.upgrade()?;
-    let statement = statement(message);
-    if statement == Some("COMMIT") {
+    if moment == Moment::Commits {
         way.commits.fetch_add(1, Ordering::SeqCst);
     }
     // To parse a text, or to bind values.
@@ -267,8 +317,9 @@ fn next_plan(way: &Weak<Way>, message: &[u8]) -> Option<Plan> {
     }
     let mut plan = way.plan.lock().expect("no panics");
     let is_due = match &*plan {
-        Some(Plan::Cut { .. }) => statement == Some("COMMIT"),
-        Some(Plan::Hold(_)) => statement == Some("BEGIN"),
+        Some(Plan::Cut { .. }) => moment == Moment::Commits,
+        // What needs no transaction begins and ends with its statement.
+        Some(Plan::Hold(_)) => moment != Moment::Other,
         Some(Plan::HoldAnswer { about, .. }) => {
             message.first() == Some(&b'B') && message.windows(about.len()).any(|part| part == about.as_bytes())
         }
