@@ -15,6 +15,7 @@ mod frame;
 mod harness;
 mod imports;
 mod input_rules;
+mod interleavings;
 mod key_cache;
 mod lanes;
 mod laws;

@@ -38,7 +38,8 @@ pub async fn tick(pool: &PgPool, now: OffsetDateTime) -> Result<usize, Fault> {
     Ok(rulings.len())
 }
 
-async fn evaluate_due(conn: &mut PgConnection, now: OffsetDateTime) -> sqlx::Result<Vec<Ruling>> {
+/// Evaluates what is due in the caller's transaction, and gives the rulings.
+pub async fn evaluate_due(conn: &mut PgConnection, now: OffsetDateTime) -> sqlx::Result<Vec<Ruling>> {
     let due = store::claim_due(conn, BATCH_MAX, now).await?;
     if due.is_empty() {
         return Ok(Vec::new());
