@@ -9,7 +9,7 @@ use sqlx::{Connection, PgConnection};
 use time::OffsetDateTime;
 use tokio::time::{Instant, timeout};
 
-use super::transact::{Abort, Applied, Fault, Tries, commit_fault};
+use super::transact::{Abort, Applied, Fault, Tries, commit_fault, is_ending_session};
 
 /// How long the database may be away before work is given back to its sender.
 const CONNECT_LIMIT: Duration = Duration::from_secs(2);
@@ -32,7 +32,17 @@ pub type Unwrapped<R, T> = for<'c> fn(&'c mut Alone, &'c [R], OffsetDateTime) ->
 #[derive(Debug)]
 pub struct Alone {
     conn: PgConnection,
-    may_be_stored: bool,
+    stored: Progress,
+}
+
+/// How far work without a transaction has come.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Progress {
+    Nothing,
+    /// The statement that stores was sent.
+    Sent,
+    /// It answered that it stored something.
+    Something,
 }
 
 impl Alone {
@@ -43,13 +53,22 @@ impl Alone {
 
     /// For the one statement that stores, all of it or nothing. From now on a fault may come after its commit.
     pub fn storing(&mut self) -> &mut PgConnection {
-        self.may_be_stored = true;
+        self.stored = Progress::Sent;
         &mut self.conn
     }
 
-    /// The statement answered that it stored nothing.
-    pub fn stored_nothing(&mut self) {
-        self.may_be_stored = false;
+    /// The statement answered whether it stored something. What fails after that takes nothing of it back.
+    pub fn answered(&mut self, has_stored: bool) {
+        self.stored = if has_stored { Progress::Something } else { Progress::Nothing };
+    }
+
+    /// What a fault at this point leaves behind.
+    fn fault(&self, abort: Abort) -> Fault {
+        match (self.stored, abort) {
+            (Progress::Something, abort) => Fault { applied: Applied::Unknown, abort },
+            (Progress::Sent, Abort::Database(error)) => commit_fault(error),
+            (_, abort) => abort.into(),
+        }
     }
 }
 
@@ -106,20 +125,15 @@ impl Session {
         rows: &[R],
         now: OffsetDateTime,
     ) -> Result<Vec<T>, Fault> {
-        let mut alone = Alone { conn: self.take().await?, may_be_stored: false };
+        let mut alone = Alone { conn: self.take().await?, stored: Progress::Nothing };
         let done = timeout(TRANSACTION_LIMIT, work(&mut alone, rows, now)).await;
-        let fault_of = |abort: Abort, may_be_stored| match abort {
-            Abort::Database(error) if may_be_stored => commit_fault(error),
-            abort => abort.into(),
-        };
         let (outcome, is_usable) = match done {
             Ok(Ok(outcome)) => (Ok(outcome), true),
             Ok(Err(abort)) => {
-                // After a refusal the server is ready for the next statement; after anything else nobody knows.
-                let is_usable = matches!(abort, Abort::LostRace | Abort::Database(sqlx::Error::Database(_)));
-                (Err(fault_of(abort, alone.may_be_stored)), is_usable)
+                let is_usable = leaves_session(&abort);
+                (Err(alone.fault(abort)), is_usable)
             }
-            Err(_elapsed) => (Err(fault_of(fell_silent().into(), alone.may_be_stored)), false),
+            Err(_elapsed) => (Err(alone.fault(fell_silent().into())), false),
         };
         self.conn = Some(alone.conn).filter(|_| is_usable);
         outcome
@@ -157,6 +171,16 @@ impl Session {
             // A server that is gone needs no farewell.
             let _ = timeout(CONNECT_LIMIT, conn.close()).await;
         }
+    }
+}
+
+/// Whether the server is ready for the next statement: after a refusal it is, unless it is ending the session. After
+/// anything else nobody knows.
+fn leaves_session(abort: &Abort) -> bool {
+    match abort {
+        Abort::LostRace => true,
+        Abort::Database(error @ sqlx::Error::Database(_)) => !is_ending_session(error),
+        Abort::Database(_) => false,
     }
 }
 

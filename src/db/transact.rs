@@ -155,8 +155,7 @@ fn is_worth_another_try(abort: &Abort) -> bool {
     };
     match error {
         sqlx::Error::Database(refusal) => {
-            let code = refusal.code();
-            matches!(code.as_deref(), Some("40001" | "40P01")) || is_shutdown_code(code.as_deref())
+            matches!(refusal.code().as_deref(), Some("40001" | "40P01")) || is_ending_session(error)
         }
         sqlx::Error::Io(_) | sqlx::Error::Protocol(_) | sqlx::Error::WorkerCrashed => true,
         _ => false,
@@ -164,6 +163,7 @@ fn is_worth_another_try(abort: &Abort) -> bool {
 }
 
 /// Whether the server is ending this session, or starting up: class 08 and 57P0x.
-fn is_shutdown_code(code: Option<&str>) -> bool {
+pub(super) fn is_ending_session(error: &sqlx::Error) -> bool {
+    let code = error.as_database_error().and_then(|refusal| refusal.code());
     code.is_some_and(|code| code.starts_with("08") || code.starts_with("57P0"))
 }

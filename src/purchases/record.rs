@@ -38,9 +38,7 @@ pub async fn record_few(
         }
         few => insert::insert_few(alone.storing(), few, now).await?,
     };
-    if ids.is_empty() {
-        alone.stored_nothing();
-    }
+    alone.answered(!ids.is_empty());
     batch.answer(alone.reading(), ids, now).await
 }
 

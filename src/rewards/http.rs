@@ -226,12 +226,14 @@ pub async fn find(
 pub async fn pay(State(app): State<App>, caller: Caller, path: PathTexts) -> Result<Json<RewardWithEntries>, ApiError> {
     let id = RewardId(path.id(0).ok_or_else(not_found)?);
     let (account, now) = (caller.account.id, app.clock.now());
-    let paid: Result<_, ApiError> =
-        db::transact(&app.pool, move |conn| Box::pin(async move { Ok(super::pay(conn, account, id, now).await?) }))
-            .await;
-    let reward = paid?.ok_or_else(not_found)?;
-    let mut conn = app.pool.acquire().await?;
-    with_entries(&mut conn, account, reward).await.map(Json)
+    // All that is answered is read before the commit: what fails after it would be said not to be stored.
+    let paid = db::transact(&app.pool, move |conn| {
+        Box::pin(async move {
+            let reward = super::pay(conn, account, id, now).await?.ok_or_else(not_found)?;
+            with_entries(conn, account, reward).await
+        })
+    });
+    paid.await.map(Json)
 }
 
 async fn with_entries(

@@ -4,6 +4,7 @@
 use std::any::Any;
 use std::collections::HashMap;
 use std::convert::Infallible;
+use std::panic::AssertUnwindSafe;
 use std::sync::{Arc, LazyLock, OnceLock, PoisonError, RwLock};
 use std::task::{Context, Poll};
 use std::time::Instant;
@@ -13,6 +14,7 @@ use axum::extract::{MatchedPath, Request};
 use axum::http::{HeaderName, HeaderValue, Method, StatusCode, header};
 use axum::response::{IntoResponse, Response};
 use axum::{BoxError, Json};
+use futures_util::FutureExt;
 use futures_util::future::BoxFuture;
 use metrics::{Counter, Histogram};
 use tower::{Layer, Service};
@@ -152,7 +154,9 @@ where
             let method = request.method().clone();
             let started = Instant::now();
 
-            let (response, account) = frame.run(request, inner).await;
+            // The gate too may panic. What it admits to has a catch of its own, which keeps the account.
+            let run = AssertUnwindSafe(frame.run(request, inner)).catch_unwind().await;
+            let (response, account) = run.unwrap_or_else(|panic| (panicked(panic), None));
 
             let seconds = started.elapsed().as_secs_f64();
             let line = Line { id: &id, method: &method, route, account, seconds };

@@ -160,7 +160,7 @@ update referral_codes set coupon_issued_at = '-infinity' where segment_id is not
 -- referral_codes_code_key_key
 update referral_codes set code_key = '7kq2m9xt' where account_id = 1 and id = 2
 
--- referral_codes_customer_id_campaign_id_key
+-- referral_codes_campaign_id_customer_id_key
 insert into referral_codes (account_id, code, code_key, campaign_id, customer_id, created_at) values (1, 'x', 'x', 53345, 1, now())
 
 -- referral_codes_segment_id_position_key

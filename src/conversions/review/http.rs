@@ -71,11 +71,17 @@ async fn rule(
     let by = body.read(read_person)?;
     let id = ConversionId(path.id(0).ok_or_else(not_found)?);
     let (account, now) = (caller.account.id, app.clock.now());
+    // All that is answered is read before the commit: what fails after it would be said not to be stored.
     let reviewed: Result<_, ApiError> = db::transact(&app.pool, move |conn| {
-        Box::pin(async move { Ok(review(conn, account, id, wish, by, now).await?) })
+        Box::pin(async move {
+            let reviewed = review(conn, account, id, wish, by, now).await?;
+            let granted = rewards::store::find_of_conversions(conn, account, &[id]).await?;
+            Ok((reviewed, rewards::store::find_all(conn, account, &granted).await?.pop()))
+        })
     })
     .await;
-    let case = match reviewed? {
+    let (reviewed, reward) = reviewed?;
+    let case = match reviewed {
         Reviewed::Done(case) => case,
         Reviewed::NotFound => return Err(not_found()),
         Reviewed::NotPending => {
@@ -87,9 +93,6 @@ async fn rule(
             return Err(ApiError::new(Code::NotRejected, message));
         }
     };
-    let mut conn = app.pool.acquire().await?;
-    let granted = rewards::store::find_of_conversions(&mut conn, account, &[id]).await?;
-    let reward = rewards::store::find_all(&mut conn, account, &granted).await?.pop();
     Ok(Json(ReviewedOut::new(&case, reward.map(RewardOut::from))))
 }
 

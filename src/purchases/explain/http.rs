@@ -31,7 +31,7 @@ impl<S: Send + Sync> FromRequestParts<S> for DryRun {
 
     async fn from_request_parts(parts: &mut Parts, state: &S) -> Result<Self, ApiError> {
         // Nearly every order comes without a query.
-        if !parts.uri.query().is_some_and(|query| query.contains("dry_run")) {
+        if parts.uri.query().is_none_or(str::is_empty) {
             return Ok(Self(false));
         }
         let params = Params::from_request_parts(parts, state).await?;

@@ -9,13 +9,23 @@ use super::{answer, read};
 use crate::accounts::Caller;
 use crate::purchases::PurchaseToRecord;
 use crate::purchases::bulk::BulkRecorder;
+use crate::purchases::explain::http::DryRun;
 use crate::web::batch::{self, Store, Stored};
-use crate::web::error::ApiError;
+use crate::web::error::{ApiError, Code};
 use crate::web::fields::Fields;
 use crate::web::state::App;
 
 /// `POST /v1/purchases/batch`
-pub async fn record_lines(State(app): State<App>, caller: Caller, request: Request) -> Result<Response, ApiError> {
+pub async fn record_lines(
+    State(app): State<App>,
+    caller: Caller,
+    DryRun(is_dry_run): DryRun,
+    request: Request,
+) -> Result<Response, ApiError> {
+    if is_dry_run {
+        let message = "orders by the line are stored; ask about one order by POST /v1/purchases?dry_run=true";
+        return Err(ApiError::new(Code::InvalidParameter, message).at("dry_run"));
+    }
     let clock = app.clock.clone();
     let recorder = BulkRecorder::new(app.pool.clone(), app.clock.clone());
     let read = move |fields: &Fields<'_>| read::purchase(fields, &caller.account, clock.now());
