@@ -7,6 +7,7 @@ use axum::routing::{any, get, patch, post};
 use tower::ServiceBuilder;
 use tower_http::catch_panic::CatchPanicLayer;
 
+use crate::coupon_banks::watch::Watch;
 use crate::db::migrations::count_pending;
 use crate::web::error::{ApiError, Code};
 use crate::web::frame::{Frame, Gate, Open};
@@ -75,7 +76,7 @@ fn merchants() -> Router<Running> {
         .route("/v1/campaigns", get(campaigns::http::list).post(campaigns::http::create))
         .route("/v1/campaigns/{id}", get(campaigns::http::find).merge(patch(campaigns::http::change)))
         .route("/v1/coupon_banks", get(coupon_banks::http::list).post(coupon_banks::http::create))
-        .route("/v1/coupon_banks/{id}", get(coupon_banks::http::find))
+        .route("/v1/coupon_banks/{id}", get(coupon_banks::http::find).merge(patch(coupon_banks::http::change)))
         .route("/v1/coupon_banks/{id}/coupons", get(coupon_banks::http::list_coupons).post(coupon_banks::http::load))
         .route("/v1/coupon_banks/{id}/coupons/retire", post(coupon_banks::http::retire))
         .route(
@@ -132,7 +133,8 @@ async fn readyz(State(app): State<App>) -> Result<impl IntoResponse, ApiError> {
 }
 
 /// What Prometheus collects.
-async fn metrics(State(app): State<App>) -> impl IntoResponse {
+async fn metrics(State(app): State<App>, State(low_banks): State<Watch>) -> impl IntoResponse {
+    low_banks.refresh(app.clock.now()).await;
     metrics::gauge!("goodword_database_connections").set(app.pool.size());
     metrics::gauge!("goodword_database_connections_idle").set(u32::try_from(app.pool.num_idle()).unwrap_or(u32::MAX));
     app.metrics.render()

@@ -86,6 +86,8 @@ fn install_metrics() -> anyhow::Result<PrometheusHandle> {
     );
     metrics::describe_counter!("goodword_referral_codes_total", "Referral code requests by outcome.");
     metrics::describe_counter!("goodword_coupons_loaded_total", "Coupons loaded into banks.");
+    metrics::describe_gauge!("goodword_coupon_banks_low", "Coupon banks of all accounts that are low, or exhausted.");
+    metrics::describe_gauge!("goodword_coupon_banks_exhausted", "Coupon banks of all accounts without a free coupon.");
     metrics::describe_gauge!(
         "goodword_lane_queue_rows",
         "Requests that wait for a lane's writer, as its last batch left them."

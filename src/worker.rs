@@ -12,6 +12,7 @@ use tokio_util::sync::CancellationToken;
 use crate::accounts::cache::KeyCache;
 use crate::accounts::changes::Listening;
 use crate::conversions::evaluation;
+use crate::coupon_banks::watch::Watch;
 use crate::purchases::lane::{self as purchases, PurchaseLane};
 use crate::referral_codes::lane::{self as referral_codes, ReferralCodeLane};
 use crate::web::state::App;
@@ -20,7 +21,8 @@ use crate::web::state::App;
 pub fn start(app: &App) -> (Running, Crew) {
     let (keys, listening) = KeyCache::start(&app.pool);
     let (purchases, referral_codes) = (purchases::start(app), referral_codes::start(app));
-    let ways = Ways { app: app.clone(), keys, purchases, referral_codes };
+    let low_banks = Watch::new(app.pool.clone());
+    let ways = Ways { app: app.clone(), keys, purchases, referral_codes, low_banks };
     let running = Running(Arc::new(ways));
     let evaluating = app.limits.evaluation_interval.map(|interval| Evaluating::start(app, interval));
     (running.clone(), Crew { running, listening, evaluating })
@@ -36,6 +38,7 @@ pub struct Ways {
     pub keys: KeyCache,
     pub purchases: PurchaseLane,
     pub referral_codes: ReferralCodeLane,
+    pub low_banks: Watch,
 }
 
 impl Deref for Running {
@@ -107,5 +110,11 @@ impl FromRef<Running> for PurchaseLane {
 impl FromRef<Running> for ReferralCodeLane {
     fn from_ref(running: &Running) -> Self {
         running.referral_codes.clone()
+    }
+}
+
+impl FromRef<Running> for Watch {
+    fn from_ref(running: &Running) -> Self {
+        running.low_banks.clone()
     }
 }

@@ -9,8 +9,8 @@ use super::database::{Database, with};
 use super::exit::Failure;
 use super::output::{self, Line, OutputArgs, moment};
 use crate::config::DatabaseArgs;
-use crate::coupon_banks::store::{self, BankCounts};
-use crate::coupon_banks::{self, Counts, CouponBank, NewCouponBank};
+use crate::coupon_banks::stock::{LowStock, Stock};
+use crate::coupon_banks::{self, Counts, NewCouponBank, StockedBank};
 use crate::db;
 use crate::types::clock::Clock;
 use crate::types::ids::{AccountId, CouponBankId};
@@ -32,7 +32,7 @@ pub enum BankCommand {
         #[command(flatten)]
         output: OutputArgs,
     },
-    /// List an account's banks with what they hold.
+    /// List an account's banks with what they hold, how long it lasts, and why it is little.
     List {
         #[command(flatten)]
         account: AccountChoice,
@@ -49,21 +49,26 @@ struct BankLine {
     #[serde(with = "time::serde::rfc3339")]
     created_at: time::OffsetDateTime,
     counts: Counts,
+    stock: Stock,
 }
 
 impl BankLine {
-    fn new(bank: CouponBank, counts: Counts) -> Self {
-        Self { id: bank.id.0, name: bank.name, created_at: bank.created_at, counts }
+    fn new(StockedBank { bank, counts, stock }: StockedBank) -> Self {
+        Self { id: bank.id.0, name: bank.name, created_at: bank.created_at, counts, stock }
     }
 }
 
 impl Line for BankLine {
-    const HEADS: &'static [&'static str] = &["ID", "NAME", "TOTAL", "ISSUED", "RETIRED", "AVAILABLE", "CREATED"];
+    const HEADS: &'static [&'static str] =
+        &["ID", "NAME", "TOTAL", "ISSUED", "RETIRED", "AVAILABLE", "A DAY", "DAYS LEFT", "LOW", "CREATED"];
 
     fn cells(&self) -> Vec<String> {
         let Counts { total, issued, retired, available } = self.counts;
         let mut cells = vec![self.id.to_string(), self.name.clone()];
         cells.extend([total, issued, retired, available].map(|count| count.to_string()));
+        cells.push(self.stock.issued_per_day.to_string());
+        cells.push(self.stock.days_left.map_or_else(String::new, |days| days.to_string()));
+        cells.push(self.stock.reasons.iter().map(|reason| reason.as_str()).collect::<Vec<_>>().join(","));
         cells.push(moment(self.created_at));
         cells
     }
@@ -73,7 +78,7 @@ impl Line for BankLine {
 pub async fn run(args: &DatabaseArgs, command: BankCommand) -> Result<(), Failure> {
     match command {
         BankCommand::Create { account, name, id, output } => {
-            let new = NewCouponBank { id: id.map(CouponBankId), name: title(&name)? };
+            let new = NewCouponBank { id: id.map(CouponBankId), name: title(&name)?, low_stock: LowStock::default() };
             with(args, async |database| {
                 let account = account.find(&database.pool).await?.id;
                 create(database, account, new, output).await
@@ -100,10 +105,11 @@ async fn create(
     let created =
         db::transact(&database.pool, move |conn| Box::pin(coupon_banks::create(conn, account, new, now))).await?;
     let taken = || Failure::refused("there is a coupon bank with this id already; leave --id out to get a free one");
-    output::one(output, &BankLine::new(created.ok_or_else(taken)?, Counts::default()))
+    output::one(output, &BankLine::new(StockedBank::empty(created.ok_or_else(taken)?, now)))
 }
 
 async fn list(database: &Database, account: AccountId) -> Result<Vec<BankLine>, Failure> {
+    let now = Clock::System.now();
     let mut conn = database.pool.acquire().await?;
     let mut lines = Vec::new();
     loop {
@@ -112,12 +118,7 @@ async fn list(database: &Database, account: AccountId) -> Result<Vec<BankLine>, 
         if page.rows.is_empty() {
             return Ok(lines);
         }
-        let ids: Vec<CouponBankId> = page.rows.iter().map(|bank| bank.id).collect();
-        let counted = store::count(&mut conn, account, &ids).await?;
-        let counts = |id| counted.iter().find(|one| one.bank_id == id).map(BankCounts::counts).unwrap_or_default();
-        lines.extend(page.rows.into_iter().map(|bank| {
-            let counts = counts(bank.id);
-            BankLine::new(bank, counts)
-        }));
+        let stocked = coupon_banks::take_stock(&mut conn, account, page.rows, now).await?;
+        lines.extend(stocked.into_iter().map(BankLine::new));
     }
 }

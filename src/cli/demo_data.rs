@@ -13,6 +13,7 @@ use crate::accounts::{self, Account, Alias, CreateError, NewAccount, keys};
 use crate::campaigns::rules::Rules;
 use crate::campaigns::{self, NewCampaign};
 use crate::coupon_banks::import::{self, Load};
+use crate::coupon_banks::stock::LowStock;
 use crate::coupon_banks::upload::Format;
 use crate::coupon_banks::{self, NewCouponBank};
 use crate::db;
@@ -116,7 +117,7 @@ async fn fill_bank(
     codes: String,
     now: OffsetDateTime,
 ) -> Result<i64, Failure> {
-    let new = NewCouponBank { id: Some(bank), name: name(title)? };
+    let new = NewCouponBank { id: Some(bank), name: name(title)?, low_stock: LowStock::default() };
     db::transact(pool, move |conn| Box::pin(coupon_banks::create(conn, account, new, now))).await?;
     let counted = coupon_banks::store::count(&mut *pool.acquire().await?, account, &[bank]).await?;
     let counts = counted.first().map(coupon_banks::store::BankCounts::counts).unwrap_or_default();

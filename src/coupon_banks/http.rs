@@ -1,5 +1,7 @@
 //! Coupon banks on the wire.
 
+mod stock;
+
 use axum::Json;
 use axum::body::Body as HttpBody;
 use axum::extract::{Request, State};
@@ -12,13 +14,17 @@ use tokio::sync::mpsc;
 
 use super::export::{self, Selection};
 use super::import::{Load, LoadError, Report};
+use super::stock::Stock;
 use super::upload::Format;
-use super::{Counts, CouponBank, CouponStatus, ListedCoupon, NewCouponBank, import, retire, store};
+use super::{
+    Counts, CouponBank, CouponStatus, ListedCoupon, NewCouponBank, StockedBank, import, retire, store, take_stock,
+};
 use crate::accounts::Caller;
 use crate::customers::CustomerOut;
 use crate::db;
 use crate::types::codes::RecordedCode;
 use crate::types::ids::{AccountId, CampaignId, CouponBankId};
+use crate::types::page::Found;
 use crate::web::error::{ApiError, Code};
 use crate::web::extract::{Body, Params, PathTexts, refuse_encodings};
 use crate::web::fields::Fields;
@@ -41,11 +47,14 @@ pub struct CouponBankOut {
     #[serde(with = "time::serde::rfc3339")]
     created_at: OffsetDateTime,
     counts: Counts,
+    low_stock: stock::LowStockOut,
+    stock: Stock,
 }
 
-impl CouponBankOut {
-    fn new(bank: CouponBank, counts: Counts) -> Self {
-        Self { id: bank.id, name: bank.name, created_at: bank.created_at, counts }
+impl From<StockedBank> for CouponBankOut {
+    fn from(StockedBank { bank, counts, stock }: StockedBank) -> Self {
+        let low_stock = bank.low_stock().into();
+        Self { id: bank.id, name: bank.name, created_at: bank.created_at, counts, low_stock, stock }
     }
 }
 
@@ -59,26 +68,23 @@ pub async fn list(
     let walk = params.read(|fields| COUPON_BANKS.read(fields, owned))?;
     let mut conn = app.pool.acquire().await?;
     let banks = super::walk(&mut conn, caller.account.id, &walk.span()).await?;
-    let ids: Vec<_> = banks.rows.iter().map(|(_, bank)| bank.id).collect();
-    let counts = store::count(&mut conn, caller.account.id, &ids).await?;
-    let counts_of =
-        |id| counts.iter().find(|counted| counted.bank_id == id).map(store::BankCounts::counts).unwrap_or_default();
-    Ok(Json(walk.page(banks, |bank| {
-        let counts = counts_of(bank.id);
-        CouponBankOut::new(bank, counts)
-    })))
+    let (places, rows): (Vec<_>, Vec<_>) = banks.rows.into_iter().unzip();
+    let stocked = take_stock(&mut conn, caller.account.id, rows, app.clock.now()).await?;
+    let banks = Found { total: banks.total, rows: places.into_iter().zip(stocked).collect() };
+    Ok(Json(walk.page(banks, CouponBankOut::from)))
 }
 
 /// `POST /v1/coupon_banks`
 pub async fn create(State(app): State<App>, caller: Caller, body: Body) -> Result<impl IntoResponse, ApiError> {
     let new = body.read(|fields| {
         let id = fields.parse::<ChosenId>("id").map(|id| CouponBankId(id.0));
-        Some(NewCouponBank { id, name: fields.require::<Title>("name")?.0 })
+        let (name, low_stock) = (fields.require::<Title>("name"), stock::read(fields));
+        Some(NewCouponBank { id, name: name?.0, low_stock })
     })?;
     let (account, now, given_id) = (caller.account.id, app.clock.now(), new.id);
     let created = db::transact(&app.pool, move |conn| Box::pin(super::create(conn, account, new, now))).await?;
     match created {
-        Some(bank) => Ok((StatusCode::CREATED, Json(CouponBankOut::new(bank, Counts::default())))),
+        Some(bank) => Ok((StatusCode::CREATED, Json(CouponBankOut::from(StockedBank::empty(bank, now))))),
         None => Err(id_taken(given_id)),
     }
 }
@@ -93,8 +99,30 @@ fn id_taken(id: Option<CouponBankId>) -> ApiError {
 pub async fn find(State(app): State<App>, caller: Caller, path: PathTexts) -> Result<Json<CouponBankOut>, ApiError> {
     let mut conn = app.pool.acquire().await?;
     let bank = find_bank(&mut conn, caller.account.id, bank_id(&path)?).await?;
-    let counted = store::count(&mut conn, caller.account.id, &[bank.id]).await?;
-    Ok(Json(CouponBankOut::new(bank, counted.first().map(store::BankCounts::counts).unwrap_or_default())))
+    show(&mut conn, bank, app.clock.now()).await
+}
+
+async fn show(conn: &mut PgConnection, bank: CouponBank, now: OffsetDateTime) -> Result<Json<CouponBankOut>, ApiError> {
+    let stocked = take_stock(conn, bank.account_id, vec![bank], now).await?;
+    stocked.into_iter().next().map(|stocked| Json(stocked.into())).ok_or_else(not_found)
+}
+
+/// `PATCH /v1/coupon_banks/{id}`
+pub async fn change(
+    State(app): State<App>,
+    caller: Caller,
+    path: PathTexts,
+    body: Body,
+) -> Result<Json<CouponBankOut>, ApiError> {
+    let change = body.read(|fields| Some(stock::read_change(fields)))?;
+    let (account, id) = (caller.account.id, bank_id(&path)?);
+    let changed: Result<_, ApiError> = db::transact(&app.pool, move |conn| {
+        Box::pin(async move { Ok(store::update(conn, account, id, &change).await?) })
+    })
+    .await;
+    let bank = changed?.ok_or_else(not_found)?;
+    let mut conn = app.pool.acquire().await?;
+    show(&mut conn, bank, app.clock.now()).await
 }
 
 async fn find_bank(conn: &mut PgConnection, account: AccountId, id: CouponBankId) -> Result<CouponBank, ApiError> {

@@ -11,12 +11,19 @@ mod guessable;
 pub mod http;
 pub mod import;
 pub mod retire;
+pub mod stock;
+pub mod stock_store;
 pub mod store;
 pub mod upload;
+pub mod watch;
 
+use std::collections::HashMap;
+
+use rust_decimal::Decimal;
 use sqlx::PgConnection;
 use time::OffsetDateTime;
 
+use self::stock::{AvailableThreshold, Change, DaysThreshold, LowStock, ShareThreshold, Stock};
 use crate::db::Fault;
 use crate::types::codes::{CodeKey, CouponCode};
 use crate::types::ids::{AccountId, CampaignId, CouponBankId, CouponPlace};
@@ -29,7 +36,17 @@ pub struct CouponBank {
     pub account_id: AccountId,
     pub id: CouponBankId,
     pub name: String,
+    pub low_stock_available: Option<i64>,
+    pub low_stock_share: Option<Decimal>,
+    pub low_stock_days_left: Option<i32>,
     pub created_at: OffsetDateTime,
+}
+
+impl CouponBank {
+    /// From when on the bank counts as low.
+    pub fn low_stock(&self) -> LowStock {
+        LowStock::stored(self.low_stock_available, self.low_stock_share, self.low_stock_days_left)
+    }
 }
 
 /// A bank that is to be created. With an `id` the merchant keeps the one his code knows.
@@ -37,6 +54,39 @@ pub struct CouponBank {
 pub struct NewCouponBank {
     pub id: Option<CouponBankId>,
     pub name: Name,
+    pub low_stock: LowStock,
+}
+
+/// What is to change of a bank.
+#[derive(Clone, Debug)]
+pub struct CouponBankChange {
+    pub name: Option<Name>,
+    pub low_stock: LowStockChange,
+}
+
+/// What is to change of a bank's thresholds.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct LowStockChange {
+    pub available: Change<AvailableThreshold>,
+    pub share: Change<ShareThreshold>,
+    pub days_left: Change<DaysThreshold>,
+}
+
+/// A bank with what it holds and how long that lasts.
+#[derive(Clone, Debug)]
+pub struct StockedBank {
+    pub bank: CouponBank,
+    pub counts: Counts,
+    pub stock: Stock,
+}
+
+impl StockedBank {
+    /// A bank that was created now.
+    pub fn empty(bank: CouponBank, now: OffsetDateTime) -> Self {
+        let counts = Counts::default();
+        let stock = stock::judge(counts, stock::Pace::default(), bank.low_stock(), now);
+        Self { bank, counts, stock }
+    }
 }
 
 /// What a bank holds: `total` is the sum of the other three.
@@ -116,6 +166,27 @@ pub async fn create(
         }
     }
     Ok(None)
+}
+
+/// Adds to an account's banks what they hold.
+pub async fn take_stock(
+    conn: &mut PgConnection,
+    account: AccountId,
+    banks: Vec<CouponBank>,
+    now: OffsetDateTime,
+) -> sqlx::Result<Vec<StockedBank>> {
+    let ids: Vec<_> = banks.iter().map(|bank| bank.id).collect();
+    let counted = store::count(conn, account, &ids).await?;
+    let counted: HashMap<_, _> = counted.iter().map(|one| (one.bank_id, one.counts())).collect();
+    let paces = stock_store::find_paces(conn, &vec![account; ids.len()], &ids, now).await?;
+    let paces: HashMap<_, _> = paces.iter().map(|one| (one.bank_id, one.pace())).collect();
+    let stocked = banks.into_iter().map(|bank| {
+        let counts = counted.get(&bank.id).copied().unwrap_or_default();
+        let pace = paces.get(&bank.id).copied().unwrap_or_default();
+        let stock = stock::judge(counts, pace, bank.low_stock(), now);
+        StockedBank { bank, counts, stock }
+    });
+    Ok(stocked.collect())
 }
 
 /// A page of an account's banks, by id.

@@ -4,13 +4,14 @@ use sqlx::PgConnection;
 use time::OffsetDateTime;
 
 use super::export::Selection;
-use super::{Counts, Coupon, CouponBank, CouponStatus, ListedCoupon, NewCouponBank};
+use super::stock::{AvailableThreshold, DaysThreshold, ShareThreshold};
+use super::{Counts, Coupon, CouponBank, CouponBankChange, CouponStatus, ListedCoupon, NewCouponBank};
 use crate::customers::Customer;
 use crate::types::codes::{CodeKey, CouponCode};
 use crate::types::email::Email;
 use crate::types::ids::{AccountId, CampaignId, CouponBankId, CouponPlace, CustomerId, SegmentId};
 use crate::types::page::PageRequest;
-use crate::types::text::OpaqueId;
+use crate::types::text::{Name, OpaqueId};
 
 /// Inserts a bank. Nothing when its id is taken, be it the given one or the next of the sequence.
 pub async fn insert(
@@ -21,14 +22,50 @@ pub async fn insert(
 ) -> sqlx::Result<Option<CouponBank>> {
     sqlx::query_as!(
         CouponBank,
-        r#"insert into coupon_banks (account_id, id, name, created_at)
-        values ($1, coalesce($2, nextval(pg_get_serial_sequence('coupon_banks', 'id'))), $3, $4)
+        r#"insert into coupon_banks (account_id, id, name, low_stock_available, low_stock_share, low_stock_days_left, created_at)
+        values ($1, coalesce($2, nextval(pg_get_serial_sequence('coupon_banks', 'id'))), $3, $4, $5, $6, $7)
         on conflict on constraint coupon_banks_pkey do nothing
-        returning account_id, id, name, created_at"#,
+        returning account_id, id, name, low_stock_available, low_stock_share, low_stock_days_left, created_at"#,
         account.0,
         new.id.map(|id| id.0),
         new.name.as_str(),
+        new.low_stock.available.map(AvailableThreshold::get),
+        new.low_stock.share.map(ShareThreshold::get),
+        new.low_stock.days_left.map(DaysThreshold::get),
         now
+    )
+    .fetch_optional(conn)
+    .await
+}
+
+/// Changes what is given and gives the bank as it is then. Nothing when there is none.
+pub async fn update(
+    conn: &mut PgConnection,
+    account: AccountId,
+    id: CouponBankId,
+    change: &CouponBankChange,
+) -> sqlx::Result<Option<CouponBank>> {
+    let (sets_available, available) = change.low_stock.available.replaces();
+    let (sets_share, share) = change.low_stock.share.replaces();
+    let (sets_days_left, days_left) = change.low_stock.days_left.replaces();
+    sqlx::query_as!(
+        CouponBank,
+        r#"update coupon_banks
+        set name = coalesce($3, name),
+            low_stock_available = case when $4 then $5 else low_stock_available end,
+            low_stock_share = case when $6 then $7 else low_stock_share end,
+            low_stock_days_left = case when $8 then $9 else low_stock_days_left end
+        where account_id = $1 and id = $2
+        returning account_id, id, name, low_stock_available, low_stock_share, low_stock_days_left, created_at"#,
+        account.0,
+        id.0,
+        change.name.as_ref().map(Name::as_str),
+        sets_available,
+        available.map(AvailableThreshold::get),
+        sets_share,
+        share.map(ShareThreshold::get),
+        sets_days_left,
+        days_left.map(DaysThreshold::get)
     )
     .fetch_optional(conn)
     .await
@@ -42,7 +79,7 @@ pub async fn find_all(
 ) -> sqlx::Result<Vec<CouponBank>> {
     sqlx::query_as!(
         CouponBank,
-        r#"select distinct b.account_id, b.id, b.name, b.created_at
+        r#"select distinct b.account_id, b.id, b.name, b.low_stock_available, b.low_stock_share, b.low_stock_days_left, b.created_at
         from unnest($1::bigint[], $2::bigint[]) as wanted (account_id, id)
         join coupon_banks b on b.account_id = wanted.account_id and b.id = wanted.id"#,
         accounts as &[AccountId],
@@ -61,7 +98,7 @@ pub async fn list(
 ) -> sqlx::Result<Vec<CouponBank>> {
     sqlx::query_as!(
         CouponBank,
-        r#"select account_id, id, name, created_at from coupon_banks
+        r#"select account_id, id, name, low_stock_available, low_stock_share, low_stock_days_left, created_at from coupon_banks
         where account_id = $1 and id > $2
         order by id
         limit $3 offset $4"#,

@@ -1,6 +1,7 @@
 //! Coupon banks: made, counted, drawn from until they are empty, and what is taken out of them.
 
 mod lists;
+mod stock;
 mod uploads;
 mod whole_files;
 
@@ -60,8 +61,14 @@ async fn a_bank_is_found_and_listed_as_it_was_created() {
     let app = TestApp::start().await;
     let created = app.post("/v1/coupon_banks", json!({ "name": "Spring codes" })).await.expect(201);
     let id = created["id"].as_i64().expect("an id");
-    let wanted =
-        json!({ "id": id, "name": "Spring codes", "created_at": "2026-08-01T12:00:00Z", "counts": counted(0, 0, 0) });
+    let wanted = json!({
+        "id": id,
+        "name": "Spring codes",
+        "created_at": "2026-08-01T12:00:00Z",
+        "counts": counted(0, 0, 0),
+        "low_stock": { "available": null, "share": null, "days_left": null },
+        "stock": { "available": 0, "issued_per_day": 0.0, "days_left": null, "is_low": true, "reasons": ["exhausted"] },
+    });
     assert_eq!(created.json, wanted);
     assert_eq!(app.get(&format!("/v1/coupon_banks/{id}")).await.expect(200).json, wanted);
     let listed = app.get("/v1/coupon_banks").await.expect(200);

@@ -5,6 +5,7 @@ use std::time::{Duration, Instant};
 
 use futures_util::FutureExt;
 use futures_util::future::join_all;
+use goodword::db::{Applied, Session};
 use serde_json::json;
 use sqlx::Executor;
 use tokio::sync::Notify;
@@ -130,6 +131,30 @@ async fn a_commit_that_nobody_can_look_up_is_answered_as_unknown_and_never_as_no
         assert!(is_stored(&app, &id).await, "{how:?}");
     }
     detour.stop().await;
+    app.finish().await;
+}
+
+#[tokio::test]
+async fn what_fails_after_a_statement_that_stored_is_unknown_and_before_it_none() {
+    let app = TestApp::start().await;
+    let mut session = Session::new((*app.pool.connect_options()).clone());
+    for (has_stored, applied) in [(true, Applied::Unknown), (false, Applied::None)] {
+        let rows = [has_stored];
+        let failed = session.alone(
+            |alone, rows: &[bool], _now| {
+                Box::pin(async move {
+                    alone.storing().execute("select 1").await?;
+                    alone.answered(rows[0]);
+                    alone.reading().execute("select 1 / 0").await?;
+                    Ok(vec![()])
+                })
+            },
+            &rows,
+            app.clock.now(),
+        );
+        assert_eq!(failed.await.expect_err("it divides by zero").applied, applied);
+    }
+    session.close().await;
     app.finish().await;
 }
 

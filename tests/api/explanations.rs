@@ -157,6 +157,21 @@ async fn each_check_for_fraud_tells_what_it_saw_and_keeps_it() {
 }
 
 #[tokio::test]
+async fn orders_by_the_line_are_stored_or_refused_and_never_only_asked_about() {
+    let app = TestApp::start().await;
+    let line = json!({ "order": { "id": "281", "amount": 100 } }).to_string();
+    for query in ["dry_run=true", "dry%5Frun=1"] {
+        let path = format!("/v1/purchases/batch?{query}");
+        app.post_lines(&path, line.clone()).await.refused(400, "invalid_parameter");
+        app.post(&format!("/v1/purchases?{query}"), json!({ "order": { "id": "281", "amount": 100 } }))
+            .await
+            .expect(200);
+    }
+    assert_eq!(app.count("select count(*) from purchases").await, 0);
+    app.finish().await;
+}
+
+#[tokio::test]
 async fn the_rules_that_were_in_force_are_told_after_they_have_changed() {
     let (app, _) = two_advocates().await;
     app.order("early").code("A1").await.expect(201);

@@ -107,6 +107,21 @@ update coupon_banks set name = repeat('x', 256)
 update coupon_banks set created_at = 'infinity'
 update coupon_banks set created_at = '-infinity'
 
+-- coupon_banks_low_stock_available_check
+update coupon_banks set low_stock_available = 0
+update coupon_banks set low_stock_available = 1000000001
+
+-- coupon_banks_low_stock_share_check
+update coupon_banks set low_stock_share = 0
+update coupon_banks set low_stock_share = 1.0001
+update coupon_banks set low_stock_share = 0.00001
+update coupon_banks set low_stock_share = 'NaN'
+update coupon_banks set low_stock_share = 'infinity'
+
+-- coupon_banks_low_stock_days_left_check
+update coupon_banks set low_stock_days_left = 0
+update coupon_banks set low_stock_days_left = 3651
+
 -- coupon_segments_size_check
 insert into coupon_segments (account_id, bank_id, size, created_at) values (1, 9900, 0, now())
 
