@@ -189,7 +189,8 @@ CHECKS = [
 def accepted_requests_were_answered(ops, state, round_number):
     """After a graceful stop, and before anything is asked again: what is stored was not cut off.
 
-    A request that crosses the closing of an idle connection is cut too, but then it was never read.
+    A request that crosses the closing of an idle connection is cut too, but then it was never read. `ops` are those of all
+    rounds.
     """
     orders = {purchase.order_id for purchase in state.purchases}
     advocates = {code.advocate for code in state.codes}
