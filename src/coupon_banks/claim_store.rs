@@ -54,6 +54,47 @@ pub async fn lock_segments(conn: &mut PgConnection, wants: &[(AccountId, Want)])
     .await
 }
 
+/// A segment as it was seen without a lock: its cursor and how often its stock changed, and which of the next positions are
+/// not free.
+pub struct SeenSegment {
+    pub account_id: AccountId,
+    pub id: SegmentId,
+    pub bank_id: CouponBankId,
+    pub size: i32,
+    pub next_position: i32,
+    pub revision: i32,
+    pub taken: Vec<i32>,
+}
+
+/// Looks at the segments of banks, and as many positions of each as are given with its bank. Locks nothing.
+pub async fn look_at_segments(
+    conn: &mut PgConnection,
+    banks: &[(AccountId, CouponBankId, i32)],
+) -> sqlx::Result<Vec<SeenSegment>> {
+    let accounts: Vec<AccountId> = banks.iter().map(|bank| bank.0).collect();
+    let ids: Vec<CouponBankId> = banks.iter().map(|bank| bank.1).collect();
+    let lengths: Vec<i32> = banks.iter().map(|bank| bank.2).collect();
+    sqlx::query_as!(
+        SeenSegment,
+        r#"select s.account_id, s.id, s.bank_id, s.size, s.next_position, s.revision,
+            array(
+                select r.position from referral_codes r
+                where r.account_id = s.account_id and r.segment_id = s.id
+                    and r.position >= s.next_position and r.position < s.next_position::bigint + wanted.length
+                union all
+                select t.position from coupon_retirements t
+                where t.account_id = s.account_id and t.segment_id = s.id
+                    and t.position >= s.next_position and t.position < s.next_position::bigint + wanted.length) as "taken!"
+        from unnest($1::bigint[], $2::bigint[], $3::int[]) as wanted (account_id, bank_id, length)
+        join coupon_segments s on s.account_id = wanted.account_id and s.bank_id = wanted.bank_id and s.next_position < s.size"#,
+        &accounts as &[AccountId],
+        &ids as &[CouponBankId],
+        &lengths
+    )
+    .fetch_all(conn)
+    .await
+}
+
 /// A coupon that is not free.
 pub struct GoneCoupon {
     pub account_id: AccountId,
@@ -176,6 +217,18 @@ pub async fn insert_retirements(
         &segments as &[SegmentId],
         &positions,
         now
+    )
+    .execute(conn)
+    .await?;
+    Ok(())
+}
+
+/// Has those who saw locked segments without a lock know that what they saw is old.
+pub async fn count_revisions(conn: &mut PgConnection, account: AccountId, segments: &[SegmentId]) -> sqlx::Result<()> {
+    sqlx::query!(
+        r#"update coupon_segments set revision = revision + 1 where account_id = $1 and id = any($2::bigint[])"#,
+        account.0,
+        segments as &[SegmentId]
     )
     .execute(conn)
     .await?;

@@ -9,7 +9,7 @@ use super::claim::Want;
 use super::{Counts, claim_store, store};
 use crate::db::Fault;
 use crate::types::codes::{self, CodeKey, RecordedCode};
-use crate::types::ids::{AccountId, CouponBankId, CouponPlace};
+use crate::types::ids::{AccountId, CouponBankId, CouponPlace, SegmentId};
 
 /// Most characters of a request that are repeated in its answer.
 const ECHO_CHARS_MAX: usize = 64;
@@ -74,6 +74,8 @@ pub async fn retire(
             Some((_, None)) => report.already_retired += 1,
         }
     }
+    let segments: HashSet<SegmentId> = retiring.iter().map(|place| place.segment_id).collect();
+    claim_store::count_revisions(conn, account, &segments.into_iter().collect::<Vec<_>>()).await?;
     claim_store::insert_retirements(conn, account, &retiring.into_iter().collect::<Vec<_>>(), now).await?;
     report.counts =
         store::count(conn, account, &[bank]).await?.first().map(store::BankCounts::counts).unwrap_or_default();

@@ -87,6 +87,11 @@ impl Registry {
         &self.people[entry.0]
     }
 
+    /// Takes over the id that the database gave the customer at a place.
+    pub fn learn_id(&mut self, entry: Entry, id: CustomerId) {
+        self.people[entry.0].id = Some(id);
+    }
+
     /// Takes over the ids that the database gave.
     pub fn learn_ids(&mut self, inserted: &[Named]) {
         for row in inserted {

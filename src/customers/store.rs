@@ -40,6 +40,24 @@ pub async fn find_named(conn: &mut PgConnection, people: &[(AccountId, &Person)]
     .await
 }
 
+/// Finds customers. Nobody is locked.
+pub async fn find_all(
+    conn: &mut PgConnection,
+    accounts: &[AccountId],
+    ids: &[CustomerId],
+) -> sqlx::Result<Vec<Customer>> {
+    sqlx::query_as!(
+        Customer,
+        r#"select c.account_id, c.id, c.external_id as "external_id: OpaqueId", c.email as "email: Email", c.first_name, c.last_name
+        from unnest($1::bigint[], $2::bigint[]) as wanted (account_id, id)
+        join customers c on c.account_id = wanted.account_id and c.id = wanted.id"#,
+        accounts as &[AccountId],
+        ids as &[CustomerId]
+    )
+    .fetch_all(conn)
+    .await
+}
+
 /// Locks customers in the order of their ids until the transaction ends, and gives them as they are then.
 pub async fn lock_all(
     conn: &mut PgConnection,

@@ -24,8 +24,8 @@ pub type Batch<R, T> =
     for<'c> fn(&'c mut PgConnection, &'c [R], OffsetDateTime) -> BoxFuture<'c, Result<Vec<T>, Abort>>;
 
 /// Does its work for all rows without a transaction around it: one statement stores all of it. It finds what it stored
-/// before by a natural key, so it may be run again.
-pub type Unwrapped<R, T> = for<'c> fn(&'c mut Alone, &'c [R], OffsetDateTime) -> BoxFuture<'c, Result<Vec<T>, Abort>>;
+/// before by a natural key, so it may be run again. `O` is all answers, or none when it is not for this.
+pub type Unwrapped<R, O> = for<'c> fn(&'c mut Alone, &'c [R], OffsetDateTime) -> BoxFuture<'c, Result<O, Abort>>;
 
 /// A connection outside of any transaction, where each statement is committed by itself: what one statement can store
 /// need not wait for a beginning and an end.
@@ -105,7 +105,7 @@ impl Session {
     /// Runs work that needs no transaction, and again from the start when [`transact`](Self::transact) would.
     pub async fn alone<R, T>(
         &mut self,
-        work: Unwrapped<R, T>,
+        work: Unwrapped<R, Vec<T>>,
         rows: &[R],
         now: OffsetDateTime,
     ) -> Result<Vec<T>, Fault> {
@@ -118,13 +118,36 @@ impl Session {
         }
     }
 
-    /// Works once. As in a transaction, the connection is not ours meanwhile.
-    async fn attempt_alone<R, T>(
+    /// Runs work that needs no transaction, and in one where that work finds that it is not for this. Again from the start
+    /// as [`transact`](Self::transact): what an earlier try may have left behind is remembered whichever way it took.
+    pub async fn alone_or_transact<R, T>(
         &mut self,
-        work: Unwrapped<R, T>,
+        work: Unwrapped<R, Option<Vec<T>>>,
+        batch: Batch<R, T>,
         rows: &[R],
         now: OffsetDateTime,
     ) -> Result<Vec<T>, Fault> {
+        let mut tries = Tries::default();
+        loop {
+            let done = match self.attempt_alone(work, rows, now).await {
+                Ok(Some(outcome)) => return Ok(outcome),
+                Ok(None) => self.attempt(batch, rows, now).await,
+                Err(fault) => Err(fault),
+            };
+            match done {
+                Ok(outcome) => return Ok(outcome),
+                Err(fault) => tries.again_after(fault).await?,
+            }
+        }
+    }
+
+    /// Works once. As in a transaction, the connection is not ours meanwhile.
+    async fn attempt_alone<R, O>(
+        &mut self,
+        work: Unwrapped<R, O>,
+        rows: &[R],
+        now: OffsetDateTime,
+    ) -> Result<O, Fault> {
         let mut alone = Alone { conn: self.take().await?, stored: Progress::Nothing };
         let done = timeout(TRANSACTION_LIMIT, work(&mut alone, rows, now)).await;
         let (outcome, is_usable) = match done {

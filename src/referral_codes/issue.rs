@@ -41,7 +41,7 @@ pub async fn issue_batch(
 }
 
 /// What has been decided of a row so far.
-enum Plan {
+pub(super) enum Plan {
     /// An earlier row may mean the same person.
     Waits,
     Refused(Refusal),
@@ -56,10 +56,10 @@ enum Plan {
 }
 
 /// Who is meant by a row and what coupon he wants, or why the row goes no further in this round.
-type Meant = Result<(Entry, Option<Want>), Stop>;
+pub(super) type Meant = Result<(Entry, Option<Want>), Stop>;
 
 #[derive(Clone, Copy)]
-enum Stop {
+pub(super) enum Stop {
     Refused(Refusal),
     Waits,
 }
@@ -69,41 +69,62 @@ async fn issue_round(
     rows: &[&ReferralCodeToIssue],
     now: OffsetDateTime,
 ) -> Result<Vec<Option<Outcome>>, Abort> {
-    let named = Named::load(conn, rows).await?;
-    let wants: Vec<Result<Option<Want>, Refusal>> = rows.iter().map(|row| named.resolve(row)).collect();
-    let people: Vec<_> = rows
-        .iter()
-        .zip(&wants)
-        .filter(|(_, want)| want.is_ok())
-        .map(|(row, _)| (row.account_id, &row.advocate))
-        .collect();
-    let mut registry = customers::load(conn, &people).await?;
-    let meant: Vec<Meant> = rows.iter().zip(wants).map(|(row, want)| identify(row, want, &mut registry)).collect();
-
-    let existing = find_existing(conn, rows, &registry, &meant).await?;
-    let mut plans: Vec<Plan> =
-        rows.iter().zip(&meant).map(|(row, meant)| plan(row, meant, &existing, &named)).collect();
+    let (mut round, mut plans) = Round::plan(conn, rows, Reading::Locking).await?;
     keep_each_code_once(rows, &mut plans);
     // Customers before segments: the order of locks.
-    let stored_people = customers::store_entries(conn, &mut registry, &entries(&plans, &meant, is_kept), now).await?;
+    let kept = entries(&plans, &round.meant, is_kept);
+    let stored_people = customers::store_entries(conn, &mut round.registry, &kept, now).await?;
     let cursors = claim_coupons(conn, rows, &mut plans).await?;
-    let refused = entries(&plans, &meant, |plan| !is_kept(plan));
-    customers::take_back(conn, &registry, &stored_people, &refused).await?;
-    let round = Round { rows, named, registry, meant };
+    let refused = entries(&plans, &round.meant, |plan| !is_kept(plan));
+    customers::take_back(conn, &round.registry, &stored_people, &refused).await?;
     let stored = store_plans(conn, &round, &plans, &cursors, now).await?;
     answer(conn, &round, &plans, &stored, now).await
 }
 
+/// How customers are read.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Reading {
+    /// They stay as they are until the transaction ends.
+    Locking,
+    Unlocked,
+}
+
 /// The rows of a round, what they name, and who is meant by them.
-struct Round<'a> {
-    rows: &'a [&'a ReferralCodeToIssue],
-    named: Named,
-    registry: Registry,
-    meant: Vec<Meant>,
+pub(super) struct Round<'a> {
+    pub rows: &'a [&'a ReferralCodeToIssue],
+    pub named: Named,
+    pub registry: Registry,
+    pub meant: Vec<Meant>,
+}
+
+impl<'a> Round<'a> {
+    /// Loads what the rows name and whom they mean, and plans what becomes of each.
+    pub async fn plan(
+        conn: &mut PgConnection,
+        rows: &'a [&'a ReferralCodeToIssue],
+        reading: Reading,
+    ) -> sqlx::Result<(Self, Vec<Plan>)> {
+        let named = Named::load(conn, rows).await?;
+        let wants: Vec<Result<Option<Want>, Refusal>> = rows.iter().map(|row| named.resolve(row)).collect();
+        let people: Vec<_> = rows
+            .iter()
+            .zip(&wants)
+            .filter(|(_, want)| want.is_ok())
+            .map(|(row, _)| (row.account_id, &row.advocate))
+            .collect();
+        let mut registry = match reading {
+            Reading::Locking => customers::load(conn, &people).await?,
+            Reading::Unlocked => customers::look_up(conn, &people).await?,
+        };
+        let meant: Vec<Meant> = rows.iter().zip(wants).map(|(row, want)| identify(row, want, &mut registry)).collect();
+        let existing = find_existing(conn, rows, &registry, &meant).await?;
+        let plans = rows.iter().zip(&meant).map(|(row, meant)| plan(row, meant, &existing, &named)).collect();
+        Ok((Self { rows, named, registry, meant }, plans))
+    }
 }
 
 /// The referral code that answers a row.
-enum Stored {
+pub(super) enum Stored {
     /// It was there, perhaps without its coupon.
     Before(ReferralCodeId),
     Now {
@@ -305,7 +326,7 @@ async fn store_plans(
 }
 
 /// What the callers are told: of what was stored just now as it was stored, of the rest as it is read.
-async fn answer(
+pub(super) async fn answer(
     conn: &mut PgConnection,
     round: &Round<'_>,
     plans: &[Plan],

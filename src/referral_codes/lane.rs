@@ -4,7 +4,7 @@ use std::hash::{DefaultHasher, Hash, Hasher};
 
 use sqlx::PgPool;
 
-use super::{Outcome, ReferralCodeToIssue, Wish, issue};
+use super::{Outcome, ReferralCodeToIssue, Wish, few, issue};
 use crate::db::{Fault, Session};
 use crate::lane::{Cut, Lane, Layout, Place, Work};
 use crate::types::clock::Clock;
@@ -52,7 +52,14 @@ impl Work for Issuer {
 
     async fn run(&mut self, rows: &[ReferralCodeToIssue]) -> Result<Vec<Outcome>, Fault> {
         let now = self.clock.now();
-        self.session.transact(|conn, rows, now| Box::pin(issue::issue_batch(conn, rows, now)), rows, now).await
+        self.session
+            .alone_or_transact(
+                |alone, rows, now| Box::pin(few::issue_few(alone, rows, now)),
+                |conn, rows, now| Box::pin(issue::issue_batch(conn, rows, now)),
+                rows,
+                now,
+            )
+            .await
     }
 
     fn cut(fault: &Fault) -> Cut {

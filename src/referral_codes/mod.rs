@@ -1,10 +1,12 @@
 //! Referral codes: each names one advocate in one campaign, and holds his coupon if he has one.
 //!
-//! [`issue`] is the one way to a referral code and to a coupon.
+//! [`issue`] is the one way to a referral code and to a coupon, [`few`] its short cut for what most calls are.
 
 pub mod blocks;
+pub mod few;
 pub mod holders;
 pub mod http;
+mod insert;
 pub mod issue;
 pub mod lane;
 pub mod list;

@@ -20,7 +20,8 @@ pub struct Terms {
 /// The campaigns, banks, coupons and codes to keep that the rows name.
 pub struct Named {
     campaigns: HashMap<(AccountId, CampaignId), Terms>,
-    banks: HashSet<(AccountId, CouponBankId)>,
+    /// The names of the banks.
+    banks: HashMap<(AccountId, CouponBankId), String>,
     coupons: HashMap<(AccountId, CodeKey), Coupon>,
     /// Of the codes to keep, those that are referral codes already, and those that are coupons.
     codes_in_use: HashSet<(AccountId, CodeKey)>,
@@ -38,9 +39,9 @@ impl Named {
                 (row.account_id, row.campaign_id, bank)
             })
             .collect();
-        let (mut campaigns, mut banks) = (HashMap::new(), HashSet::new());
+        let (mut campaigns, mut banks) = (HashMap::new(), HashMap::new());
         for found in store::find_named(conn, &named.into_iter().collect::<Vec<_>>()).await? {
-            banks.extend(found.bank_id.map(|bank| (found.account_id, bank)));
+            banks.extend(found.bank.map(|(bank, name)| ((found.account_id, bank), name)));
             campaigns.extend(found.campaign.map(|campaign| ((found.account_id, found.campaign_id), campaign)));
         }
         let (coupon_accounts, keys): (Vec<_>, Vec<_>) = rows
@@ -77,6 +78,11 @@ impl Named {
         self.campaigns.get(&(row.account_id, row.campaign_id))
     }
 
+    /// What the bank that a row names is called, if there is one.
+    pub fn bank_name(&self, account: AccountId, bank: CouponBankId) -> Option<&str> {
+        self.banks.get(&(account, bank)).map(String::as_str)
+    }
+
     /// Whether the code that the row brings is somebody's. As the text of his own coupon it still names one person.
     pub fn is_taken(&self, row: &ReferralCodeToIssue, want: Option<Want>) -> bool {
         let Some(code) = &row.code else { return false };
@@ -93,7 +99,7 @@ impl Named {
         }
         match &row.wish {
             Wish::Nothing => Ok(None),
-            Wish::FromBank(bank) if self.banks.contains(&(row.account_id, *bank)) => Ok(Some(Want::AnyOf(*bank))),
+            Wish::FromBank(bank) if self.banks.contains_key(&(row.account_id, *bank)) => Ok(Some(Want::AnyOf(*bank))),
             Wish::FromBank(_) => Err(Refusal::CouponBankNotFound),
             Wish::Named(code) => match self.coupons.get(&(row.account_id, code.key())) {
                 Some(coupon) => Ok(Some(Want::This(coupon.place))),

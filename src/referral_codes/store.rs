@@ -244,8 +244,8 @@ pub struct NamedThings {
     pub account_id: AccountId,
     pub campaign_id: CampaignId,
     pub campaign: Option<Terms>,
-    /// The bank, if there is one of this number.
-    pub bank_id: Option<CouponBankId>,
+    /// The bank, if there is one of this number, and its name.
+    pub bank: Option<(CouponBankId, String)>,
 }
 
 /// Finds campaigns and banks, pair by pair.
@@ -258,7 +258,7 @@ pub async fn find_named(
     let banks: Vec<Option<CouponBankId>> = named.iter().map(|named| named.2).collect();
     let rows = sqlx::query!(
         r#"select w.account_id as "account_id!: AccountId", w.campaign_id as "campaign_id!: CampaignId", g.name as "name?",
-            g.destination_url as "destination_url?", g.archived as "archived?", b.id as "bank_id?: CouponBankId"
+            g.destination_url as "destination_url?", g.archived as "archived?", b.id as "bank_id?: CouponBankId", b.name as "bank_name?"
         from unnest($1::bigint[], $2::bigint[], $3::bigint[]) as w (account_id, campaign_id, bank_id)
         left join campaigns g on g.account_id = w.account_id and g.id = w.campaign_id
         left join coupon_banks b on b.account_id = w.account_id and b.id = w.bank_id"#,
@@ -271,7 +271,12 @@ pub async fn find_named(
     let things = rows.into_iter().map(|row| {
         let terms = row.name.zip(row.destination_url).zip(row.archived);
         let campaign = terms.map(|((name, destination_url), archived)| Terms { name, destination_url, archived });
-        NamedThings { account_id: row.account_id, campaign_id: row.campaign_id, campaign, bank_id: row.bank_id }
+        NamedThings {
+            account_id: row.account_id,
+            campaign_id: row.campaign_id,
+            campaign,
+            bank: row.bank_id.zip(row.bank_name),
+        }
     });
     Ok(things.collect())
 }

@@ -5,6 +5,7 @@ mod attribution;
 mod batches;
 mod blocks;
 mod campaigns;
+mod claims_without_locks;
 mod contract;
 mod coupon_banks;
 mod database_faults;

@@ -129,6 +129,9 @@ insert into coupon_segments (account_id, bank_id, size, created_at) values (1, 9
 update coupon_segments set next_position = size + 1
 update coupon_segments set next_position = -1
 
+-- coupon_segments_revision_check
+update coupon_segments set revision = -1
+
 -- coupon_segments_created_at_check
 update coupon_segments set created_at = 'infinity'
 update coupon_segments set created_at = '-infinity'

@@ -1,6 +1,6 @@
 //! A way to PostgreSQL that can be taken away, cut at a commit, and held up: a unix socket in front of the cluster's own.
 
-use std::collections::HashSet;
+use std::collections::{HashMap, HashSet};
 use std::path::PathBuf;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, Weak};
@@ -128,8 +128,8 @@ impl Proxy {
         (has_arrived, tell)
     }
 
-    /// Holds back the answer to the next statement that has `about` among its values. Tells when the database has
-    /// answered; the answer goes on when it is told to.
+    /// Holds back the answer to the next statement that has `about` among its values or in its text. Tells when the database
+    /// has answered; the answer goes on when it is told to.
     pub fn hold_answer_about(&self, about: &str) -> (oneshot::Receiver<()>, oneshot::Sender<()>) {
         let (pause, has_arrived, tell) = Pause::new();
         *self.0.plan.lock().expect("no panics") = Some(Plan::HoldAnswer { about: about.to_owned(), pause });
@@ -198,7 +198,8 @@ async fn carry(way: Weak<Way>, client: UnixStream) {
                 listens.store(true, Ordering::SeqCst);
             }
             unless_silent(&way, listens).await;
-            match next_plan(&way, &message, course.follow(&message)) {
+            let moment = course.follow(&message);
+            match next_plan(&way, &message, moment, course.called(&message)) {
                 None => {}
                 Some(Plan::Hold(pause)) => pause.wait().await,
                 Some(Plan::HoldAnswer { pause, .. }) => *held.lock().expect("no panics") = Some(pause),
@@ -270,7 +271,8 @@ enum Moment {
 #[derive(Default)]
 struct Course {
     is_in_transaction: bool,
-    /// The names of prepared statements that store something.
+    /// The texts of prepared statements, by their names, and the names of those that store something.
+    prepared: HashMap<Vec<u8>, Vec<u8>>,
     storing: HashSet<Vec<u8>>,
     /// One of them was called outside of a transaction.
     is_storing: bool,
@@ -292,8 +294,11 @@ impl Course {
         let texts: Vec<&[u8]> = message.get(5..).unwrap_or_default().split(|byte| *byte == 0).collect();
         match (message.first(), texts.as_slice()) {
             // To parse a text under a name, and to call it by its name.
-            (Some(b'P'), [name, text, ..]) if text.windows(11).any(|part| part == b"insert into") => {
-                self.storing.insert(name.to_vec());
+            (Some(b'P'), [name, text, ..]) => {
+                self.prepared.insert(name.to_vec(), text.to_vec());
+                if holds(text, "insert into") {
+                    self.storing.insert(name.to_vec());
+                }
             }
             (Some(b'B'), [_portal, name, ..]) if !self.is_in_transaction && self.storing.contains(*name) => {
                 self.is_storing = true;
@@ -303,10 +308,21 @@ impl Course {
         }
         Moment::Other
     }
+
+    /// The text of the prepared statement that a message calls, if it calls one.
+    fn called(&self, message: &[u8]) -> &[u8] {
+        let mut texts = message.get(5..).unwrap_or_default().split(|byte| *byte == 0);
+        let name = (message.first() == Some(&b'B')).then(|| texts.nth(1)).flatten();
+        name.and_then(|name| self.prepared.get(name)).map_or(&[], Vec::as_slice)
+    }
 }
 
-/// What is arranged for this message.
-fn next_plan(way: &Weak<Way>, message: &[u8], moment: Moment) -> Option<Plan> {
+fn holds(bytes: &[u8], text: &str) -> bool {
+    bytes.windows(text.len()).any(|part| part == text.as_bytes())
+}
+
+/// What is arranged for this message, which calls a statement of that text.
+fn next_plan(way: &Weak<Way>, message: &[u8], moment: Moment, called: &[u8]) -> Option<Plan> {
     let way = way.upgrade()?;
     if moment == Moment::Commits {
         way.commits.fetch_add(1, Ordering::SeqCst);
@@ -321,7 +337,7 @@ fn next_plan(way: &Weak<Way>, message: &[u8], moment: Moment) -> Option<Plan> {
         // What needs no transaction begins and ends with its statement.
         Some(Plan::Hold(_)) => moment != Moment::Other,
         Some(Plan::HoldAnswer { about, .. }) => {
-            message.first() == Some(&b'B') && message.windows(about.len()).any(|part| part == about.as_bytes())
+            message.first() == Some(&b'B') && (holds(message, about) || holds(called, about))
         }
         None => false,
     };

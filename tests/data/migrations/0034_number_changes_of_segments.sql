@@ -1,0 +1,2 @@
+-- A segment of which something was retired.
+update coupon_segments set revision = 1;
