@@ -229,16 +229,16 @@ pub async fn run_key(args: &DatabaseArgs, command: KeyCommand) -> Result<(), Fai
 }
 
 async fn create_key(database: &Database, account: Account, name: Name, output: OutputArgs) -> Result<(), Failure> {
-    let (id, now) = (account.id, Clock::System.now());
+    let (alias, now) = (account.alias.clone(), Clock::System.now());
     let made = db::transact(&database.pool, move |conn| {
-        Box::pin(async move { accounts::create_key(conn, id, &name, now).await })
+        Box::pin(async move { accounts::create_key(conn, &account, &name, now).await })
     })
     .await?;
     if !output.json {
         output::remark("Keep the secret key now: it is not stored and cannot be shown again.");
     }
     let line = PairLine {
-        account: account.alias.as_str().to_owned(),
+        account: alias.as_str().to_owned(),
         access_key: made.access_key,
         secret_key: made.secret_key.expose_secret().to_owned(),
     };
