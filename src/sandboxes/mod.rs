@@ -7,6 +7,8 @@
 
 mod store;
 
+use std::time::Duration;
+
 use sqlx::{PgConnection, PgPool};
 use time::OffsetDateTime;
 
@@ -16,6 +18,9 @@ use crate::types::ids::AccountId;
 
 /// How often a reset is tried. Requests to the sandbox may get in its way.
 const TRIES_MAX: u32 = 5;
+/// How often it is looked whether what was under way has ended, and with what pauses: ten seconds, in which a request has ended.
+const LOOKS_MAX: u32 = 200;
+const PAUSE: Duration = Duration::from_millis(50);
 /// From how many copied coupons on the planner is told of them.
 const ANALYZED_ROWS_MIN: u64 = 1_000;
 
@@ -76,6 +81,7 @@ pub async fn reset(pool: &PgPool, sandbox: AccountId) -> Result<Option<Copied>, 
         match outcome {
             Err(fault) if tries < TRIES_MAX && is_rivals(&fault) => tries += 1,
             Ok(Some(copied)) => {
+                sweep(pool, sandbox).await?;
                 tell_planner(pool, copied).await;
                 return Ok(Some(copied));
             }
@@ -90,6 +96,24 @@ async fn refill(conn: &mut PgConnection, sandbox: AccountId) -> Result<Option<Co
     store::delete_all(conn, sandbox).await?;
     accounts::store::update_sandbox(conn, sandbox).await?;
     Ok(Some(copy(conn, live, sandbox).await?))
+}
+
+/// Deletes what was stored beside the emptying for codes and campaigns that are gone, once all that was under way has ended.
+async fn sweep(pool: &PgPool, sandbox: AccountId) -> Result<(), Fault> {
+    let emptied_at = store::read_clock(&mut *pool.acquire().await?).await?;
+    for _ in 0..LOOKS_MAX {
+        if !store::is_older_under_way(&mut *pool.acquire().await?, emptied_at).await? {
+            break;
+        }
+        tokio::time::sleep(PAUSE).await;
+    }
+    db::transact(pool, move |conn| {
+        Box::pin(async move {
+            store::delete_stray_codes(conn, sandbox).await?;
+            Ok(store::delete_stray_orders(conn, sandbox).await?)
+        })
+    })
+    .await
 }
 
 /// Whether a request to the sandbox was in the way: it stored something beside what was being deleted, or held it.

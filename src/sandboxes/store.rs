@@ -1,6 +1,7 @@
 //! The SQL of sandboxes: one statement a function. Each is about all rows of one account at once.
 
 use sqlx::PgConnection;
+use time::OffsetDateTime;
 
 use crate::types::ids::AccountId;
 
@@ -43,6 +44,55 @@ pub async fn delete_all(conn: &mut PgConnection, sandbox: AccountId) -> sqlx::Re
             d13 as (delete from coupon_banks where account_id = (select id from sandbox)),
             d14 as (delete from campaign_rules where account_id = (select id from sandbox))
         delete from campaigns where account_id = (select id from sandbox)",
+        sandbox.0
+    )
+    .execute(conn)
+    .await?;
+    Ok(())
+}
+
+/// What time it is for the database.
+pub async fn read_clock(conn: &mut PgConnection) -> sqlx::Result<OffsetDateTime> {
+    sqlx::query_scalar!(r#"select clock_timestamp() as "now!""#).fetch_one(conn).await
+}
+
+/// Whether a transaction of ours that began before a moment has not ended.
+pub async fn is_older_under_way(conn: &mut PgConnection, moment: OffsetDateTime) -> sqlx::Result<bool> {
+    sqlx::query_scalar!(
+        r#"select exists (
+            select from pg_stat_activity
+            where datname = current_database() and usename = current_user and application_name = current_setting('application_name')
+                and pid <> pg_backend_pid() and xact_start < $1) as "exists!""#,
+        moment
+    )
+    .fetch_one(conn)
+    .await
+}
+
+/// Deletes referral codes of campaigns that are not there.
+pub async fn delete_stray_codes(conn: &mut PgConnection, sandbox: AccountId) -> sqlx::Result<()> {
+    sqlx::query!(
+        "delete from referral_codes r
+        where r.account_id = $1 and not exists (select from campaigns g where g.account_id = r.account_id and g.id = r.campaign_id)
+            and exists (select from accounts a where a.id = r.account_id and a.live_account_id is not null)",
+        sandbox.0
+    )
+    .execute(conn)
+    .await?;
+    Ok(())
+}
+
+/// Deletes orders that name referral codes that are not there, with what hangs on them. Nobody can have ruled on them.
+pub async fn delete_stray_orders(conn: &mut PgConnection, sandbox: AccountId) -> sqlx::Result<()> {
+    sqlx::query!(
+        "with stray as (
+                select p.account_id, p.id from purchases p
+                join accounts a on a.id = p.account_id and a.live_account_id is not null
+                where p.account_id = $1 and p.attributed_referral_code_id is not null and not exists (
+                    select from referral_codes r where r.account_id = p.account_id and r.id = p.attributed_referral_code_id)),
+            refunded as (delete from refunds where (account_id, purchase_id) in (select account_id, id from stray)),
+            converted as (delete from conversions where (account_id, purchase_id) in (select account_id, id from stray))
+        delete from purchases where (account_id, id) in (select account_id, id from stray)",
         sandbox.0
     )
     .execute(conn)

@@ -118,3 +118,67 @@ async fn a_live_account_cannot_be_reset_nor_made_a_sandbox_and_its_history_canno
     assert_eq!(rows_of(&app.pool, app.account).await, live);
     app.finish().await;
 }
+
+#[tokio::test]
+async fn an_order_that_was_under_way_while_a_sandbox_was_emptied_is_swept_up() {
+    let app = TestApp::start().await;
+    let (sandbox, shop) = app.sandbox().await;
+    shop.advocate("C1").await.expect(201);
+
+    // It has read the code, and is stored when the code is gone.
+    let mut under_way = app.pool.acquire().await.expect("a connection");
+    let stored = format!(
+        "begin; insert into purchases (account_id, id, source, order_id, amount, currency, ordered_at, products, conflicting_codes,
+            considered, attributed_via, attributed_referral_code_id, created_at)
+        select account_id, 7, '', '281', 1, 'USD', now(), '[]', false, '[]', 'referral_code', id, now()
+        from referral_codes where account_id = {0};
+        insert into conversions (account_id, purchase_id, campaign_id, referral_code_id, status, same_email, fuzzy_email, same_customer,
+            same_shopper, created_at)
+        select account_id, 7, campaign_id, id, 'pending', false, false, false, false, now() from referral_codes where account_id = {0}",
+        sandbox.0
+    );
+    under_way.execute(AssertSqlSafe(stored)).await.expect("an order");
+    let resetting = tokio::spawn({
+        let pool = app.pool.clone();
+        async move { sandboxes::reset(&pool, sandbox).await }
+    });
+    while app.count("select count(*) from referral_codes").await > 0 {
+        tokio::task::yield_now().await;
+    }
+    under_way.execute("commit").await.expect("it is stored");
+    drop(under_way);
+    resetting.await.expect("no panic").expect("the database answers").expect("a sandbox");
+    assert_eq!(app.count("select count(*) from purchases").await, 0);
+    app.finish().await;
+}
+
+#[tokio::test]
+async fn a_sandbox_can_be_reset_while_a_shop_works_in_it() {
+    let app = TestApp::start().await;
+    furnish(&app).await;
+    let (sandbox, shop) = app.sandbox().await;
+    let done = tokio_util::sync::CancellationToken::new();
+    let work = |worker: usize| {
+        let (shop, done) = (shop.clone(), done.clone());
+        async move {
+            for n in 0.. {
+                if done.is_cancelled() {
+                    return;
+                }
+                let issued = shop.advocate(&format!("C{worker}-{}", n % 3)).await;
+                if let Some(code) = issued["referral_code"].as_str() {
+                    shop.order(&format!("{worker}-{n}")).referral_code(code).await;
+                }
+            }
+        }
+    };
+    let workers: Vec<_> = (0..4).map(|worker| tokio::spawn(work(worker))).collect();
+    for _ in 0..5 {
+        assert_eq!(reset(&app, sandbox).await, Copied { campaigns: 1, banks: 1, coupons: 5 });
+    }
+    done.cancel();
+    for worker in workers {
+        worker.await.expect("every answer keeps the contract");
+    }
+    app.finish().await;
+}
