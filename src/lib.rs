@@ -6,7 +6,7 @@
 //! - floor 0: [`types`], values that cannot be wrong
 //! - floor 1: [`config`], [`telemetry`], [`db`], [`web`], ground services that know no domain
 //! - floor 3: [`accounts`], [`campaigns`], [`customers`], [`coupon_banks`], [`referral_codes`], [`attribution`],
-//!   [`rewards`], [`conversions`], [`purchases`], [`tracking`], [`lookup`], the features
+//!   [`rewards`], [`conversions`], [`purchases`], [`tracking`], [`lookup`], [`sandboxes`], the features
 //! - floor 4: [`router`], [`serve`], [`cli`], assembly
 
 pub mod types;
@@ -27,6 +27,7 @@ pub mod lookup;
 pub mod purchases;
 pub mod referral_codes;
 pub mod rewards;
+pub mod sandboxes;
 pub mod tracking;
 
 pub mod cli;

@@ -20,7 +20,7 @@ async fn each_migration_applies_to_a_database_with_data_in_it() {
     let (database, mut conn) = migrated_on_data().await;
     let accounts: i64 =
         sqlx::query_scalar("select count(*) from accounts").fetch_one(&mut conn).await.expect("a count");
-    assert_eq!(accounts, 2, "the data survived the migrations after it");
+    assert_eq!(accounts, 3, "the data survived the migrations after it");
     conn.close().await.expect("closed");
     database.drop().await;
 }

@@ -144,6 +144,7 @@ mod tests {
             alias: Alias::try_from("acme").unwrap(),
             currency: Currency::try_from("USD").unwrap(),
             zone: Zone::named("UTC").unwrap(),
+            live_account_id: None,
             created_at: OffsetDateTime::UNIX_EPOCH,
         };
         let holder = KeyHolder { secret_sha256: vec![0; 32], account: Arc::new(account) };

@@ -1,7 +1,8 @@
 //! API keys: how they are made and how a presented one is checked. Of a secret only its SHA-256 is kept: with 200
 //! random bits it cannot be guessed, so a slow hash would only slow the honest.
 //!
-//! Prefix and check digits let secret scanners know a leaked key for what it is.
+//! Prefix and check digits let secret scanners know a leaked key for what it is. The prefix is for people and scanners:
+//! whether a key leads to a sandbox, its account says.
 
 use rand::RngExt;
 use secrecy::{ExposeSecret, SecretString};
@@ -9,8 +10,9 @@ use sha2::{Digest, Sha256};
 use subtle::ConstantTimeEq;
 
 const ALPHABET: &[u8; 32] = b"0123456789abcdefghjkmnpqrstvwxyz";
-const ACCESS_PREFIX: &str = "gwk_live_";
-const SECRET_PREFIX: &str = "gws_live_";
+/// How the two halves of a pair begin.
+const LIVE_PREFIXES: [&str; 2] = ["gwk_live_", "gws_live_"];
+const TEST_PREFIXES: [&str; 2] = ["gwk_test_", "gws_test_"];
 /// Random characters of five bits each.
 const ACCESS_CHARS: usize = 20;
 const SECRET_CHARS: usize = 40;
@@ -21,11 +23,20 @@ pub struct Credentials {
     pub secret_key: SecretString,
 }
 
-/// Makes a pair that nobody has.
+/// Makes a pair that nobody has, for a live account.
 pub fn generate() -> Credentials {
+    begin_with(LIVE_PREFIXES)
+}
+
+/// Makes a pair that nobody has, for a sandbox.
+pub fn generate_for_sandbox() -> Credentials {
+    begin_with(TEST_PREFIXES)
+}
+
+fn begin_with([access, secret]: [&str; 2]) -> Credentials {
     Credentials {
-        access_key: with_check_digits(ACCESS_PREFIX, ACCESS_CHARS),
-        secret_key: with_check_digits(SECRET_PREFIX, SECRET_CHARS).into(),
+        access_key: with_check_digits(access, ACCESS_CHARS),
+        secret_key: with_check_digits(secret, SECRET_CHARS).into(),
     }
 }
 
@@ -69,9 +80,17 @@ mod tests {
 
     #[test]
     fn keys_survive_being_part_of_an_address() {
-        let made = generate();
-        for text in [made.access_key.as_str(), made.secret_key.expose_secret()] {
-            assert!(text.len() <= 64 && text.bytes().all(|b| b.is_ascii_alphanumeric() || b == b'_'), "{text}");
+        for made in [generate(), generate_for_sandbox()] {
+            for text in [made.access_key.as_str(), made.secret_key.expose_secret()] {
+                assert!(text.len() <= 64 && text.bytes().all(|b| b.is_ascii_alphanumeric() || b == b'_'), "{text}");
+            }
         }
+    }
+
+    #[test]
+    fn the_prefix_tells_whether_a_key_is_a_sandboxs() {
+        let (live, test) = (generate(), generate_for_sandbox());
+        assert!(live.access_key.starts_with("gwk_live_") && live.secret_key.expose_secret().starts_with("gws_live_"));
+        assert!(test.access_key.starts_with("gwk_test_") && test.secret_key.expose_secret().starts_with("gws_test_"));
     }
 }

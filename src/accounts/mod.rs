@@ -45,7 +45,9 @@ const RESERVED_ALIASES: [&str; 23] = [
     "v2",
 ];
 
-/// A merchant.
+const ALIAS_CHARS_MAX: usize = 63;
+
+/// A merchant, or the sandbox of one.
 #[derive(Clone, Debug)]
 pub struct Account {
     pub id: AccountId,
@@ -56,7 +58,16 @@ pub struct Account {
     pub currency: Currency,
     /// What a date without an offset is meant in.
     pub zone: Zone,
+    /// Whose sandbox this is; none for a live account.
+    pub live_account_id: Option<AccountId>,
     pub created_at: OffsetDateTime,
+}
+
+impl Account {
+    /// Whether it is a sandbox, where nothing is live.
+    pub fn is_sandbox(&self) -> bool {
+        self.live_account_id.is_some()
+    }
 }
 
 /// Who calls: proof that the request's credentials belong to this account.
@@ -84,7 +95,7 @@ impl TryFrom<&str> for Alias {
     type Error = InvalidAlias;
 
     fn try_from(text: &str) -> Result<Self, InvalidAlias> {
-        let well_formed = (1..=63).contains(&text.len())
+        let well_formed = (1..=ALIAS_CHARS_MAX).contains(&text.len())
             && !text.starts_with('-')
             && text.bytes().all(|b| b.is_ascii_lowercase() || b.is_ascii_digit() || b == b'-');
         if !well_formed {
@@ -98,6 +109,13 @@ impl Alias {
     /// The alias as it stands in an address.
     pub fn as_str(&self) -> &str {
         &self.0
+    }
+
+    /// The alias of this account's sandbox; the next one to try when those before it are taken, counted from 1.
+    pub fn of_sandbox(&self, nth: u32) -> Self {
+        let end = if nth == 1 { "-test".to_owned() } else { format!("-test-{nth}") };
+        let stem = self.0.get(..ALIAS_CHARS_MAX - end.len()).unwrap_or(&self.0);
+        Self(format!("{stem}{end}"))
     }
 }
 
@@ -138,19 +156,19 @@ pub async fn create(conn: &mut PgConnection, new: NewAccount, now: OffsetDateTim
         _ => CreateError::Database(error.into()),
     })?;
     let NewAccount { name, alias, currency, zone } = new;
-    Ok(Account { id, name, alias, currency, zone, created_at: now })
+    Ok(Account { id, name, alias, currency, zone, live_account_id: None, created_at: now })
 }
 
-/// Creates a key of an account. Its secret is in what this gives and nowhere else.
+/// Creates a key of an account, whose prefix tells a sandbox. Its secret is in what this gives and nowhere else.
 pub async fn create_key(
     conn: &mut PgConnection,
-    account: AccountId,
+    account: &Account,
     name: &Name,
     now: OffsetDateTime,
 ) -> Result<keys::Credentials, Fault> {
-    let made = keys::generate();
+    let made = if account.is_sandbox() { keys::generate_for_sandbox() } else { keys::generate() };
     let digest = keys::digest(&made.secret_key);
-    store::insert_key(conn, account, &made.access_key, &digest, name.as_str(), now).await?;
+    store::insert_key(conn, account.id, &made.access_key, &digest, name.as_str(), now).await?;
     Ok(made)
 }
 
@@ -166,6 +184,18 @@ mod tests {
         }
         for bad in ["", "-a", "Acme", "a/b", "a_b", "ä"] {
             assert_eq!(Alias::try_from(bad), Err(InvalidAlias::Malformed), "{bad}");
+        }
+    }
+
+    #[test]
+    fn the_alias_of_a_sandbox_is_an_alias_however_long_the_accounts_is() {
+        for (alias, first, twelfth) in [
+            ("acme", "acme-test".to_owned(), "acme-test-12".to_owned()),
+            (&"x".repeat(63), format!("{}-test", "x".repeat(58)), format!("{}-test-12", "x".repeat(55))),
+        ] {
+            let alias = Alias::try_from(alias).unwrap();
+            assert_eq!(alias.of_sandbox(1), Alias::try_from(first.as_str()).unwrap());
+            assert_eq!(alias.of_sandbox(12), Alias::try_from(twelfth.as_str()).unwrap());
         }
     }
 }

@@ -17,7 +17,8 @@ pub struct KeyHolder {
 /// Finds the account behind an access key that is not revoked.
 pub async fn find_key_holder(conn: &mut PgConnection, access_key: &str) -> sqlx::Result<Option<KeyHolder>> {
     let row = sqlx::query!(
-        r#"select k.secret_sha256, a.id as "id: AccountId", a.name, d.alias as "alias: Alias", a.currency, a.time_zone, a.created_at
+        r#"select k.secret_sha256, a.id as "id: AccountId", a.name, d.alias as "alias: Alias", a.currency, a.time_zone,
+            a.live_account_id as "live_account_id: AccountId", a.created_at
         from api_keys k
         join accounts a on a.id = k.account_id
         join account_aliases d on d.account_id = a.id
@@ -34,16 +35,18 @@ pub async fn find_key_holder(conn: &mut PgConnection, access_key: &str) -> sqlx:
             alias: row.alias,
             currency: row.currency.into(),
             zone: row.time_zone.into(),
+            live_account_id: row.live_account_id,
             created_at: row.created_at,
         }),
     }))
 }
 
-/// Lists all accounts, or the one with this alias, oldest first.
+/// Lists all accounts and sandboxes, or the one with this alias, oldest first.
 pub async fn list(conn: &mut PgConnection, alias: Option<&str>) -> sqlx::Result<Vec<Account>> {
     sqlx::query_as!(
         Account,
-        r#"select a.id as "id: AccountId", a.name, d.alias as "alias: Alias", a.currency, a.time_zone as zone, a.created_at
+        r#"select a.id as "id: AccountId", a.name, d.alias as "alias: Alias", a.currency, a.time_zone as zone,
+            a.live_account_id as "live_account_id: AccountId", a.created_at
         from accounts a
         join account_aliases d on d.account_id = a.id
         where $1::text is null or d.alias = $1
@@ -75,6 +78,65 @@ pub async fn insert_alias(conn: &mut PgConnection, account: AccountId, alias: &A
     Ok(())
 }
 
+/// Finds the sandbox of a live account.
+pub async fn find_sandbox(conn: &mut PgConnection, live: AccountId) -> sqlx::Result<Option<Account>> {
+    sqlx::query_as!(
+        Account,
+        r#"select a.id as "id: AccountId", a.name, d.alias as "alias: Alias", a.currency, a.time_zone as zone,
+            a.live_account_id as "live_account_id: AccountId", a.created_at
+        from accounts a
+        join account_aliases d on d.account_id = a.id
+        where a.live_account_id = $1"#,
+        live.0
+    )
+    .fetch_optional(conn)
+    .await
+}
+
+/// Inserts the sandbox of a live account, and gives its id. Nothing when it has one, be it that a rival has just stored it.
+pub async fn insert_sandbox(
+    conn: &mut PgConnection,
+    live: AccountId,
+    now: OffsetDateTime,
+) -> sqlx::Result<Option<AccountId>> {
+    sqlx::query_scalar!(
+        r#"insert into accounts (name, currency, time_zone, created_at, live_account_id)
+        select left(name, 248) || ' (test)', currency, time_zone, $2, id from accounts where id = $1
+        on conflict on constraint accounts_live_account_id_key do nothing
+        returning id as "id: AccountId""#,
+        live.0,
+        now
+    )
+    .fetch_optional(conn)
+    .await
+}
+
+/// Makes a sandbox equal to its live account in all that an account says of itself, but for its alias.
+pub async fn update_sandbox(conn: &mut PgConnection, sandbox: AccountId) -> sqlx::Result<()> {
+    sqlx::query!(
+        "update accounts s
+        set name = left(a.name, 248) || ' (test)', currency = a.currency, time_zone = a.time_zone
+        from accounts a
+        where s.id = $1 and a.id = s.live_account_id",
+        sandbox.0
+    )
+    .execute(conn)
+    .await?;
+    Ok(())
+}
+
+/// Enters an alias in the directory unless it is taken. Gives whether it was free.
+pub async fn insert_free_alias(conn: &mut PgConnection, account: AccountId, alias: &Alias) -> sqlx::Result<bool> {
+    let done = sqlx::query!(
+        "insert into account_aliases (alias, account_id) values ($1, $2) on conflict on constraint account_aliases_pkey do nothing",
+        alias as &Alias,
+        account.0
+    )
+    .execute(conn)
+    .await?;
+    Ok(done.rows_affected() == 1)
+}
+
 /// Inserts a key.
 pub async fn insert_key(
     conn: &mut PgConnection,
@@ -97,11 +159,13 @@ pub async fn insert_key(
     Ok(())
 }
 
-/// Lists the keys of an account, revoked ones too, oldest first.
+/// Lists the keys of an account and of its sandbox, revoked ones too, oldest first.
 pub async fn list_keys(conn: &mut PgConnection, account: AccountId) -> sqlx::Result<Vec<ApiKey>> {
     sqlx::query_as!(
         ApiKey,
-        "select access_key, name, created_at, revoked_at from api_keys where account_id = $1 order by created_at, access_key",
+        "select access_key, name, created_at, revoked_at from api_keys
+        where account_id = $1 or account_id = (select id from accounts where live_account_id = $1)
+        order by created_at, access_key",
         account.0
     )
     .fetch_all(conn)

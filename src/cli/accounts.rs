@@ -8,6 +8,7 @@ use sqlx::PgPool;
 use super::database::{Database, with};
 use super::exit::Failure;
 use super::output::{self, Line, OutputArgs, moment};
+use super::sandboxes;
 use crate::accounts::{self, Account, Alias, ApiKey, CreateError, NewAccount, store};
 use crate::config::DatabaseArgs;
 use crate::db::{self, Fault};
@@ -19,7 +20,7 @@ use crate::types::text::Name;
 /// Which account is meant.
 #[derive(Debug, Args)]
 pub struct AccountChoice {
-    /// The account's alias. May be left out when there is one account only.
+    /// The account's alias. May be left out when there is one account only. A sandbox has an alias of its own.
     #[arg(long, value_name = "ALIAS")]
     account: Option<String>,
 }
@@ -28,6 +29,8 @@ impl AccountChoice {
     /// Finds the account.
     pub async fn find(&self, pool: &PgPool) -> Result<Account, Failure> {
         let mut found = store::list(&mut *pool.acquire().await?, self.account.as_deref()).await?;
+        // Nobody gets into a sandbox without naming it.
+        found.retain(|account| self.account.is_some() || !account.is_sandbox());
         match (found.pop(), &self.account) {
             (Some(account), _) if found.is_empty() => Ok(account),
             (Some(_), _) => Err(Failure::refused(
@@ -48,8 +51,15 @@ impl AccountChoice {
 pub enum AccountCommand {
     /// Create an account.
     Create(NewAccountArgs),
-    /// List all accounts.
+    /// List all accounts and their sandboxes.
     List(OutputArgs),
+    /// Empty an account's sandbox, and copy the campaigns and coupon banks that the account has now. Its keys go on working.
+    ResetSandbox {
+        #[command(flatten)]
+        account: AccountChoice,
+        #[command(flatten)]
+        output: OutputArgs,
+    },
 }
 
 /// What a new account needs.
@@ -81,6 +91,9 @@ pub enum KeyCommand {
         /// What it is for, for your own memory.
         #[arg(long, default_value = "")]
         name: String,
+        /// Make it a key of the account's sandbox, which has the same campaigns and coupon banks and touches no live data.
+        #[arg(long)]
+        test: bool,
         #[command(flatten)]
         output: OutputArgs,
     },
@@ -89,7 +102,7 @@ pub enum KeyCommand {
         /// The public half of the pair.
         access_key: String,
     },
-    /// List an account's keys, revoked ones too.
+    /// List the keys of an account and its sandbox, revoked ones too.
     List {
         #[command(flatten)]
         account: AccountChoice,
@@ -106,30 +119,43 @@ struct AccountLine {
     name: String,
     currency: &'static str,
     time_zone: String,
+    /// The alias of the live account.
+    sandbox_of: Option<String>,
     #[serde(with = "time::serde::rfc3339")]
     created_at: time::OffsetDateTime,
 }
 
-impl From<Account> for AccountLine {
-    fn from(account: Account) -> Self {
+impl AccountLine {
+    /// The line of an account among all that are there.
+    fn new(account: &Account, all: &[Account]) -> Self {
+        let live = all.iter().find(|other| Some(other.id) == account.live_account_id);
         Self {
             id: account.id.0,
             alias: account.alias.as_str().to_owned(),
+            name: account.name.clone(),
             currency: account.currency.code(),
             time_zone: account.zone.name().to_owned(),
+            sandbox_of: live.map(|live| live.alias.as_str().to_owned()),
             created_at: account.created_at,
-            name: account.name,
         }
     }
 }
 
 impl Line for AccountLine {
-    const HEADS: &'static [&'static str] = &["ID", "ALIAS", "NAME", "CURRENCY", "TIME ZONE", "CREATED"];
+    const HEADS: &'static [&'static str] = &["ID", "ALIAS", "NAME", "CURRENCY", "TIME ZONE", "CREATED", "SANDBOX OF"];
 
     fn cells(&self) -> Vec<String> {
-        let Self { id, alias, name, currency, time_zone, created_at } = self;
-        let id = id.to_string();
-        vec![id, alias.clone(), name.clone(), (*currency).to_owned(), time_zone.clone(), moment(*created_at)]
+        let Self { id, alias, name, currency, time_zone, sandbox_of, created_at } = self;
+        let (id, sandbox_of) = (id.to_string(), sandbox_of.clone().unwrap_or_default());
+        vec![
+            id,
+            alias.clone(),
+            name.clone(),
+            (*currency).to_owned(),
+            time_zone.clone(),
+            moment(*created_at),
+            sandbox_of,
+        ]
     }
 }
 
@@ -168,7 +194,15 @@ pub async fn run_account(args: &DatabaseArgs, command: AccountCommand) -> Result
         AccountCommand::List(output) => {
             with(args, async |database| {
                 let found = store::list(&mut *database.pool.acquire().await?, None).await?;
-                output::list(output, &found.into_iter().map(AccountLine::from).collect::<Vec<_>>())
+                let lines: Vec<_> = found.iter().map(|account| AccountLine::new(account, &found)).collect();
+                output::list(output, &lines)
+            })
+            .await
+        }
+        AccountCommand::ResetSandbox { account, output } => {
+            with(args, async |database| {
+                let account = account.find(&database.pool).await?;
+                sandboxes::reset(database, account, output).await
             })
             .await
         }
@@ -203,16 +237,19 @@ async fn create(database: &Database, new: NewAccount, output: OutputArgs) -> Res
     if !output.json {
         output::remark(&format!("Created. Its credentials: goodword key create --account {}", account.alias.as_str()));
     }
-    output::one(output, &AccountLine::from(account))
+    output::one(output, &AccountLine::new(&account, &[]))
 }
 
 /// `goodword key`
 pub async fn run_key(args: &DatabaseArgs, command: KeyCommand) -> Result<(), Failure> {
     match command {
-        KeyCommand::Create { account, name, output } => {
+        KeyCommand::Create { account, name, test, output } => {
             let name = Name::try_from(name.as_str()).map_err(|why| Failure::refused(format!("--name {why}")))?;
             with(args, async |database| {
-                let account = account.find(&database.pool).await?;
+                let mut account = account.find(&database.pool).await?;
+                if test && !account.is_sandbox() {
+                    account = sandboxes::find_or_create(database, account, output).await?;
+                }
                 create_key(database, account, name, output).await
             })
             .await
@@ -229,16 +266,16 @@ pub async fn run_key(args: &DatabaseArgs, command: KeyCommand) -> Result<(), Fai
 }
 
 async fn create_key(database: &Database, account: Account, name: Name, output: OutputArgs) -> Result<(), Failure> {
-    let (id, now) = (account.id, Clock::System.now());
+    let (alias, now) = (account.alias.clone(), Clock::System.now());
     let made = db::transact(&database.pool, move |conn| {
-        Box::pin(async move { accounts::create_key(conn, id, &name, now).await })
+        Box::pin(async move { accounts::create_key(conn, &account, &name, now).await })
     })
     .await?;
     if !output.json {
         output::remark("Keep the secret key now: it is not stored and cannot be shown again.");
     }
     let line = PairLine {
-        account: account.alias.as_str().to_owned(),
+        account: alias.as_str().to_owned(),
         access_key: made.access_key,
         secret_key: made.secret_key.expose_secret().to_owned(),
     };

@@ -46,7 +46,8 @@ pub struct Made {
 /// Makes what is missing. `known` is the pair of an earlier run; one that no longer works is replaced.
 pub async fn make(pool: &PgPool, known: Option<Pair>) -> Result<Made, Failure> {
     let now = Clock::System.now();
-    let account = find_or_create_account(pool, now).await?.id;
+    let owner = find_or_create_account(pool, now).await?;
+    let account = owner.id;
     let known = match known {
         Some(pair) if works(pool, account, &pair).await? => Some(pair),
         _ => None,
@@ -54,7 +55,7 @@ pub async fn make(pool: &PgPool, known: Option<Pair>) -> Result<Made, Failure> {
     let key_is_new = known.is_none();
     let pair = match known {
         Some(pair) => pair,
-        None => create_key(pool, account, now).await?,
+        None => create_key(pool, owner, now).await?,
     };
     create_campaign(pool, account, now).await?;
     let spring_left = fill_bank(pool, account, BANK_ID, "Spring codes", generated_codes(), now).await?;
@@ -87,10 +88,10 @@ async fn works(pool: &PgPool, account: AccountId, pair: &Pair) -> Result<bool, F
     Ok(keys::matches(&SecretString::from(pair.secret_key.as_str()), Some(&holder.secret_sha256)))
 }
 
-async fn create_key(pool: &PgPool, account: AccountId, now: OffsetDateTime) -> Result<Pair, Failure> {
+async fn create_key(pool: &PgPool, account: Account, now: OffsetDateTime) -> Result<Pair, Failure> {
     let name = name("demo")?;
     let made =
-        db::transact(pool, move |conn| Box::pin(async move { accounts::create_key(conn, account, &name, now).await }))
+        db::transact(pool, move |conn| Box::pin(async move { accounts::create_key(conn, &account, &name, now).await }))
             .await?;
     Ok(Pair { access_key: made.access_key, secret_key: made.secret_key.expose_secret().to_owned() })
 }

@@ -19,6 +19,7 @@ mod progress;
 mod purchases;
 mod referral_codes;
 mod rows;
+mod sandboxes;
 mod serve;
 
 use std::process::ExitCode;

@@ -105,7 +105,7 @@ pub struct Level {
     pub counts: Counts,
 }
 
-/// Finds what is left in the banks of all accounts. What lies behind the cursors is gone, so only what was chosen by name or
+/// Finds what is left in the banks of all accounts but sandboxes. What lies behind the cursors is gone, so only what was chosen by name or
 /// retired ahead of them is counted.
 pub async fn list_levels(conn: &mut PgConnection) -> sqlx::Result<Vec<Level>> {
     let rows = sqlx::query!(
@@ -114,7 +114,8 @@ pub async fn list_levels(conn: &mut PgConnection) -> sqlx::Result<Vec<Level>> {
             coalesce(sum(s.size), 0)::bigint as "total!",
             coalesce(sum(gone.retired), 0)::bigint as "retired!",
             coalesce(sum(s.size - s.next_position - ahead.held - ahead.retired), 0)::bigint as "available!"
-        from coupon_banks b
+        from accounts a
+        join coupon_banks b on b.account_id = a.id
         left join coupon_segments s on s.account_id = b.account_id and s.bank_id = b.id
         left join lateral (
             select count(*) as retired from coupon_retirements t
@@ -126,6 +127,7 @@ pub async fn list_levels(conn: &mut PgConnection) -> sqlx::Result<Vec<Level>> {
                 (select count(*) from coupon_retirements t
                 where t.account_id = s.account_id and t.segment_id = s.id and t.position >= s.next_position) as retired
             ) ahead on true
+        where a.live_account_id is null
         group by b.account_id, b.id"#
     )
     .fetch_all(conn)

@@ -1,5 +1,6 @@
 //! How many banks of all accounts are low, for the metrics: one number for all, since a series for each bank would let
-//! clients make series without end. Never holds up or fails whoever collects the metrics.
+//! clients make series without end. A sandbox may be emptied as its shop likes, and does not count. Never holds up or fails
+//! whoever collects the metrics.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -76,7 +77,7 @@ fn publish(counted: Option<LowBanks>) {
     }
 }
 
-/// Counts the banks of all accounts that are low, as their lists would say.
+/// Counts the banks of all accounts but sandboxes that are low, as their lists would say.
 pub async fn count(conn: &mut PgConnection, now: OffsetDateTime) -> sqlx::Result<LowBanks> {
     let levels = stock_store::list_levels(conn).await?;
     // The pace is asked of banks for which it may decide.

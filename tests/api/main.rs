@@ -33,3 +33,4 @@ mod referral_codes;
 mod refunds;
 mod reviews;
 mod rewards;
+mod sandboxes;

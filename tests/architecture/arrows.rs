@@ -9,7 +9,7 @@ use syn::{ItemMod, ItemUse, Macro, UseTree};
 use crate::sources::Source;
 
 /// Each module and what it may import. Sideways arrows between features stand last in their line.
-const TABLE: [(&str, &[&str]); 23] = [
+const TABLE: [(&str, &[&str]); 24] = [
     // floor 0
     ("types", &[]),
     // floor 1
@@ -89,6 +89,8 @@ const TABLE: [(&str, &[&str]); 23] = [
             "purchases",
         ],
     ),
+    // fills and empties all tables of an account, by statements of its own
+    ("sandboxes", &["types", "db", "accounts"]),
     // floor 4: what they assemble
     (
         "worker",
@@ -176,6 +178,7 @@ const TABLE: [(&str, &[&str]); 23] = [
             "conversions",
             "purchases",
             "tracking",
+            "sandboxes",
             "router",
             "serve",
         ],

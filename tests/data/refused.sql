@@ -16,6 +16,9 @@ update accounts set time_zone = repeat('x', 65)
 update accounts set created_at = 'infinity'
 update accounts set created_at = '-infinity'
 
+-- accounts_live_account_id_key
+insert into accounts (name, currency, time_zone, created_at, live_account_id) values ('x', 'USD', 'UTC', now(), 1)
+
 -- account_aliases_alias_check
 update account_aliases set alias = 'Acme' where account_id = 1
 update account_aliases set alias = '-a' where account_id = 1

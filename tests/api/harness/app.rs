@@ -12,8 +12,9 @@ use goodword::types::clock::Clock;
 use goodword::types::date::Zone;
 use goodword::types::ids::AccountId;
 use goodword::types::money::Currency;
+use goodword::types::text::Name;
 use goodword::web::state::{App, Limits};
-use goodword::{db, serve, telemetry};
+use goodword::{db, sandboxes, serve, telemetry};
 use secrecy::ExposeSecret;
 use serde_json::json;
 use sqlx::PgPool;
@@ -89,6 +90,17 @@ impl TestApp {
     /// Another account of the same service, with a campaign of the same id.
     pub async fn other_account(&self) -> Shop {
         open_account(&self.pool, self.address, "rival").await.1
+    }
+
+    /// A way into the sandbox of `acme`, which is made if there is none, with a new test key.
+    pub async fn sandbox(&self) -> (AccountId, Shop) {
+        let mut conn = self.pool.acquire().await.expect("the database answers");
+        let live = accounts::store::list(&mut conn, Some("acme")).await.expect("a list").remove(0);
+        let made = sandboxes::find_or_create(&self.pool, live, self.clock.now()).await;
+        let (sandbox, _) = made.expect("the sandbox is made");
+        let name = Name::try_from("tests").expect("a name");
+        let made = accounts::create_key(&mut conn, &sandbox, &name, self.clock.now()).await.expect("a key");
+        (sandbox.id, self.calling_as(Some((&made.access_key, made.secret_key.expose_secret()))))
     }
 
     /// Somebody without credentials.
