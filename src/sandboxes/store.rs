@@ -69,11 +69,13 @@ pub async fn is_older_under_way(conn: &mut PgConnection, moment: OffsetDateTime)
     .await
 }
 
-/// Deletes referral codes of campaigns that are not there.
+/// Deletes referral codes of campaigns or customers that are not there.
 pub async fn delete_stray_codes(conn: &mut PgConnection, sandbox: AccountId) -> sqlx::Result<()> {
     sqlx::query!(
         "delete from referral_codes r
-        where r.account_id = $1 and not exists (select from campaigns g where g.account_id = r.account_id and g.id = r.campaign_id)
+        where r.account_id = $1 and (
+                not exists (select from campaigns g where g.account_id = r.account_id and g.id = r.campaign_id)
+                or not exists (select from customers u where u.account_id = r.account_id and u.id = r.customer_id))
             and exists (select from accounts a where a.id = r.account_id and a.live_account_id is not null)",
         sandbox.0
     )
@@ -82,14 +84,17 @@ pub async fn delete_stray_codes(conn: &mut PgConnection, sandbox: AccountId) -> 
     Ok(())
 }
 
-/// Deletes orders that name referral codes that are not there, with what hangs on them. Nobody can have ruled on them.
+/// Deletes orders that name referral codes or customers that are not there, with what hangs on them. Nobody can have ruled on them.
 pub async fn delete_stray_orders(conn: &mut PgConnection, sandbox: AccountId) -> sqlx::Result<()> {
     sqlx::query!(
         "with stray as (
                 select p.account_id, p.id from purchases p
                 join accounts a on a.id = p.account_id and a.live_account_id is not null
-                where p.account_id = $1 and p.attributed_referral_code_id is not null and not exists (
-                    select from referral_codes r where r.account_id = p.account_id and r.id = p.attributed_referral_code_id)),
+                where p.account_id = $1 and (
+                    p.attributed_referral_code_id is not null and not exists (
+                        select from referral_codes r where r.account_id = p.account_id and r.id = p.attributed_referral_code_id)
+                    or p.customer_id is not null and not exists (
+                        select from customers u where u.account_id = p.account_id and u.id = p.customer_id))),
             refunded as (delete from refunds where (account_id, purchase_id) in (select account_id, id from stray)),
             converted as (delete from conversions where (account_id, purchase_id) in (select account_id, id from stray))
         delete from purchases where (account_id, id) in (select account_id, id from stray)",

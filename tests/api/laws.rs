@@ -11,7 +11,7 @@ use crate::harness::conservation;
 use crate::harness::contract::contract;
 
 /// What is done to the data of a story that went well, and the law that must speak up.
-const BUGS: [(&str, &str); 18] = [
+const BUGS: [(&str, &str); 20] = [
     (
         "insert into coupon_retirements (account_id, segment_id, position, retired_at)
         select account_id, segment_id, position, now() from referral_codes",
@@ -65,10 +65,12 @@ const BUGS: [(&str, &str); 18] = [
     ("update conversions set campaign_id = 77", "a row that names"),
     ("update conversions set purchase_id = 77", "a row that names"),
     (
-        "update customers set account_id = account_id + 1",
+        "update customers set account_id = account_id + 1 where external_id = 'C1'",
         "a row that names",
     ),
     ("update referral_codes set campaign_id = 77", "a row that names"),
+    ("update referral_codes set customer_id = 77", "a row that names"),
+    ("update purchases set customer_id = 77", "a row that names"),
 ];
 
 #[tokio::test]

@@ -69,6 +69,8 @@ const LAWS: [(&str, &str); 12] = [
         where not exists (select from accounts a where a.id = p.account_id)
             or p.attributed_referral_code_id is not null and not exists (
                 select from referral_codes r where r.account_id = p.account_id and r.id = p.attributed_referral_code_id)
+            or p.customer_id is not null and not exists (
+                select from customers u where u.account_id = p.account_id and u.id = p.customer_id)
         union all
         select format('conversion %s', v.id) from conversions v
         where not exists (select from purchases p
@@ -80,7 +82,8 @@ const LAWS: [(&str, &str); 12] = [
         where not exists (select from accounts a where a.id = u.account_id)
         union all
         select format('referral code %s', r.code) from referral_codes r
-        where not exists (select from campaigns g where g.account_id = r.account_id and g.id = r.campaign_id)",
+        where not exists (select from campaigns g where g.account_id = r.account_id and g.id = r.campaign_id)
+            or not exists (select from customers u where u.account_id = r.account_id and u.id = r.customer_id)",
     ),
     (
         "a reward below zero or above its whole (I13)",
