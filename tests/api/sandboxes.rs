@@ -167,12 +167,12 @@ async fn a_sandbox_begins_with_all_that_campaigns_and_banks_are_and_with_no_coup
         ("campaigns", ""),
         ("campaign_rules", "id"),
         ("coupon_banks", ""),
-        ("coupon_segments", "next_position"),
+        ("coupon_segments", "next_position,revision"),
         ("coupons", "position"),
     ] {
         let rows = async |account: AccountId| -> Vec<Value> {
             let sql = format!(
-                "select to_jsonb(t) - 'account_id' - '{but_for}' from {table} t where account_id = $1 order by 1"
+                "select to_jsonb(t) - 'account_id' - '{{{but_for}}}'::text[] from {table} t where account_id = $1 order by 1"
             );
             sqlx::query_scalar(AssertSqlSafe(sql)).bind(account.0).fetch_all(&app.pool).await.expect(table)
         };
