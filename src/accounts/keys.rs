@@ -13,6 +13,8 @@ const ALPHABET: &[u8; 32] = b"0123456789abcdefghjkmnpqrstvwxyz";
 /// How the two halves of a pair begin.
 const LIVE_PREFIXES: [&str; 2] = ["gwk_live_", "gws_live_"];
 const TEST_PREFIXES: [&str; 2] = ["gwk_test_", "gws_test_"];
+const SITE_PREFIX: &str = "gwp_";
+const SIGNING_PREFIX: &str = "gwh_live_";
 /// Random characters of five bits each.
 const ACCESS_CHARS: usize = 20;
 const SECRET_CHARS: usize = 40;
@@ -38,6 +40,16 @@ fn begin_with([access, secret]: [&str; 2]) -> Credentials {
         access_key: with_check_digits(access, ACCESS_CHARS),
         secret_key: with_check_digits(secret, SECRET_CHARS).into(),
     }
+}
+
+/// Makes a site key that nobody has. It is public.
+pub fn generate_site_key() -> String {
+    with_check_digits(SITE_PREFIX, ACCESS_CHARS)
+}
+
+/// Makes a secret for signing what pages report. Unlike that of a pair it must be kept as it is.
+pub fn generate_signing_secret() -> SecretString {
+    with_check_digits(SIGNING_PREFIX, SECRET_CHARS).into()
 }
 
 /// What is stored of a secret.

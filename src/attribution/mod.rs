@@ -5,6 +5,7 @@
 pub mod fraud;
 
 use serde::Serialize;
+use time::OffsetDateTime;
 
 use crate::types::email::Email;
 use crate::types::ids::{CampaignId, ReferralCodeId};
@@ -17,6 +18,8 @@ use crate::types::text::OpaqueId;
 pub enum EvidenceKind {
     ReferralCode,
     CouponCode,
+    /// A click on a link, which the shop's page kept.
+    Visit,
 }
 
 impl EvidenceKind {
@@ -25,12 +28,15 @@ impl EvidenceKind {
         match self {
             Self::ReferralCode => "referral_code",
             Self::CouponCode => "coupon_code",
+            Self::Visit => "visit",
         }
     }
 }
 
-/// What decides first, in the legacy API (contract.md 0, fact 3).
-pub const LEGACY_PRECEDENCE: &[EvidenceKind] = &[EvidenceKind::ReferralCode, EvidenceKind::CouponCode];
+/// What decides first, in the legacy API (contract.md 0, fact 3). A code that came with an order was meant for it; a click may be
+/// weeks old.
+pub const LEGACY_PRECEDENCE: &[EvidenceKind] =
+    &[EvidenceKind::ReferralCode, EvidenceKind::CouponCode, EvidenceKind::Visit];
 
 /// An advocate, as a code leads to him.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -50,6 +56,10 @@ pub enum Finding {
     Unknown,
     /// A coupon of the account that nobody holds yet.
     Unbound,
+    /// Nothing that we signed for the account.
+    Forged,
+    /// A click too long before the order, or after it.
+    OutsideWindow(ReferralCodeId),
     /// An advocate's to whom nothing is credited any more.
     Blocked(Block, ReferralCodeId),
     /// An advocate's.
@@ -70,6 +80,8 @@ pub enum Block {
 pub struct Evidence {
     pub kind: EvidenceKind,
     pub finding: Finding,
+    /// Of a visit, when the link was clicked.
+    pub clicked_at: Option<OffsetDateTime>,
 }
 
 /// What tells who bought.
@@ -88,6 +100,8 @@ pub enum Reason {
     UnboundCode,
     BlockedCode,
     BlockedCustomer,
+    InvalidVisit,
+    ExpiredVisit,
 }
 
 impl Reason {
@@ -99,6 +113,8 @@ impl Reason {
             Self::UnboundCode => "unbound_code",
             Self::BlockedCode => "blocked_code",
             Self::BlockedCustomer => "blocked_customer",
+            Self::InvalidVisit => "invalid_visit",
+            Self::ExpiredVisit => "expired_visit",
         }
     }
 }
@@ -113,6 +129,8 @@ pub enum Verdict {
     UnboundCode,
     BlockedCode,
     BlockedCustomer,
+    InvalidVisit,
+    ExpiredVisit,
 }
 
 impl Verdict {
@@ -125,6 +143,8 @@ impl Verdict {
             Self::UnboundCode => "unbound_code",
             Self::BlockedCode => "blocked_code",
             Self::BlockedCustomer => "blocked_customer",
+            Self::InvalidVisit => "invalid_visit",
+            Self::ExpiredVisit => "expired_visit",
         }
     }
 }
@@ -163,6 +183,8 @@ pub struct Attribution {
     pub via: EvidenceKind,
     pub holder: Holder,
     pub fraud: Fraud,
+    /// When a link of his was clicked, if the order says so, whatever else decided.
+    pub visited_at: Option<OffsetDateTime>,
 }
 
 impl Attribution {
@@ -189,7 +211,7 @@ pub fn decide(buyer: &Buyer, evidence: &[Evidence], precedence: &[EvidenceKind])
         .iter()
         .filter_map(|evidence| match &evidence.finding {
             Finding::Names(holder) => Some((evidence.kind, holder)),
-            Finding::Unknown | Finding::Unbound | Finding::Blocked(..) => None,
+            _ => None,
         })
         .collect();
     let winner = named.first().copied();
@@ -200,6 +222,7 @@ pub fn decide(buyer: &Buyer, evidence: &[Evidence], precedence: &[EvidenceKind])
         Some((via, holder)) => Ok(Attribution {
             via,
             holder: holder.clone(),
+            visited_at: ranked.iter().find_map(|evidence| click_of(evidence, holder)),
             fraud: inspect(buyer, holder.external_id.as_ref(), holder.email.as_ref()),
         }),
         None => Err(why_nobody(&ranked)),
@@ -207,10 +230,22 @@ pub fn decide(buyer: &Buyer, evidence: &[Evidence], precedence: &[EvidenceKind])
     Decision { outcome, conflicting_codes, considered }
 }
 
+/// When a link of this advocate's code was clicked, if the evidence tells.
+fn click_of(evidence: &Evidence, advocate: &Holder) -> Option<OffsetDateTime> {
+    let clicked = match &evidence.finding {
+        Finding::Names(holder) => holder.referral_code_id,
+        Finding::OutsideWindow(id) => *id,
+        _ => return None,
+    };
+    evidence.clicked_at.filter(|_| clicked == advocate.referral_code_id)
+}
+
 fn consider(evidence: &Evidence, winner: Option<EvidenceKind>) -> Considered {
     let (verdict, referral_code_id) = match &evidence.finding {
         Finding::Unknown => (Verdict::UnknownCode, None),
         Finding::Unbound => (Verdict::UnboundCode, None),
+        Finding::Forged => (Verdict::InvalidVisit, None),
+        Finding::OutsideWindow(id) => (Verdict::ExpiredVisit, Some(*id)),
         Finding::Blocked(Block::Code, id) => (Verdict::BlockedCode, Some(*id)),
         Finding::Blocked(Block::Customer, id) => (Verdict::BlockedCustomer, Some(*id)),
         Finding::Names(holder) if winner == Some(evidence.kind) => (Verdict::Decided, Some(holder.referral_code_id)),
@@ -227,14 +262,14 @@ fn why_nobody(ranked: &[&Evidence]) -> Reason {
         Finding::Blocked(Block::Customer, _) => Some(Reason::BlockedCustomer),
         _ => None,
     });
-    if let Some(blocked) = blocked {
-        blocked
-    } else if ranked.iter().any(|evidence| evidence.finding == Finding::Unbound) {
-        Reason::UnboundCode
-    } else if ranked.is_empty() {
-        Reason::NoCode
-    } else {
-        Reason::UnknownCode
+    let is_any = |is_so: fn(&Finding) -> bool| ranked.iter().any(|evidence| is_so(&evidence.finding));
+    match blocked {
+        Some(blocked) => blocked,
+        None if is_any(|finding| *finding == Finding::Unbound) => Reason::UnboundCode,
+        None if is_any(|finding| matches!(finding, Finding::OutsideWindow(_))) => Reason::ExpiredVisit,
+        None if is_any(|finding| *finding == Finding::Unknown) => Reason::UnknownCode,
+        None if ranked.is_empty() => Reason::NoCode,
+        None => Reason::InvalidVisit,
     }
 }
 
@@ -250,113 +285,4 @@ fn inspect(buyer: &Buyer, external_id: Option<&OpaqueId>, known: Option<&Email>)
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-    use proptest::prelude::*;
-
-    fn holder(id: i64, external_id: &str, email: &str) -> Holder {
-        Holder {
-            referral_code_id: ReferralCodeId(id),
-            campaign_id: CampaignId(1),
-            external_id: OpaqueId::try_from(external_id).ok(),
-            email: Email::try_from(email).ok(),
-            self_referral: SelfReferral::Reject,
-        }
-    }
-
-    fn buyer(external_id: &str, email: &str) -> Buyer {
-        Buyer {
-            external_id: OpaqueId::try_from(external_id).ok(),
-            emails: Email::try_from(email).into_iter().collect(),
-        }
-    }
-
-    fn both(referral_code: Finding, coupon_code: Finding) -> [Evidence; 2] {
-        [
-            Evidence { kind: EvidenceKind::CouponCode, finding: coupon_code },
-            Evidence { kind: EvidenceKind::ReferralCode, finding: referral_code },
-        ]
-    }
-
-    fn via(decision: &Decision) -> Option<EvidenceKind> {
-        decision.outcome.as_ref().ok().map(|attribution| attribution.via)
-    }
-
-    #[test]
-    fn the_referral_code_wins_and_the_other_is_kept() {
-        let evidence = both(Finding::Names(holder(1, "A", "")), Finding::Names(holder(2, "B", "")));
-        let decision = decide(&Buyer::default(), &evidence, LEGACY_PRECEDENCE);
-        assert_eq!(via(&decision), Some(EvidenceKind::ReferralCode));
-        assert!(decision.conflicting_codes);
-        assert_eq!(decision.considered[1].verdict, Verdict::Outranked);
-    }
-
-    #[test]
-    fn precedence_is_data() {
-        let evidence = both(Finding::Names(holder(1, "A", "")), Finding::Names(holder(2, "B", "")));
-        let reversed = [EvidenceKind::CouponCode, EvidenceKind::ReferralCode];
-        assert_eq!(via(&decide(&Buyer::default(), &evidence, &reversed)), Some(EvidenceKind::CouponCode));
-    }
-
-    #[test]
-    fn evidence_that_names_nobody_is_passed_over() {
-        let evidence = both(Finding::Unknown, Finding::Names(holder(2, "B", "")));
-        let decision = decide(&Buyer::default(), &evidence, LEGACY_PRECEDENCE);
-        assert_eq!(via(&decision), Some(EvidenceKind::CouponCode));
-        assert!(!decision.conflicting_codes);
-    }
-
-    #[test]
-    fn the_reason_tells_most() {
-        let reason = |evidence: &[Evidence]| decide(&Buyer::default(), evidence, LEGACY_PRECEDENCE).outcome.err();
-        assert_eq!(reason(&[]), Some(Reason::NoCode));
-        assert_eq!(reason(&both(Finding::Unknown, Finding::Unknown)), Some(Reason::UnknownCode));
-        assert_eq!(reason(&both(Finding::Unknown, Finding::Unbound)), Some(Reason::UnboundCode));
-        let blocked = |block| Finding::Blocked(block, ReferralCodeId(1));
-        assert_eq!(reason(&both(blocked(Block::Code), Finding::Unbound)), Some(Reason::BlockedCode));
-        assert_eq!(reason(&both(Finding::Unbound, blocked(Block::Customer))), Some(Reason::BlockedCustomer));
-    }
-
-    #[test]
-    fn buying_through_ones_own_code_is_seen() {
-        let table = [
-            ("C1", "", (false, false, true)),
-            ("", "ADA@gmail.com", (true, false, false)),
-            ("", "a.d.a+shop@gmail.com", (false, true, false)),
-            ("C1", "ada@gmail.com", (true, false, true)),
-            ("C2", "bob@gmail.com", (false, false, false)),
-            ("c1", "", (false, false, false)),
-        ];
-        for (id, email, (same_email, fuzzy_email, same_customer)) in table {
-            let evidence = both(Finding::Names(holder(1, "C1", "ada@gmail.com")), Finding::Unknown);
-            let decision = decide(&buyer(id, email), &evidence, LEGACY_PRECEDENCE);
-            let fraud = decision.outcome.expect("attributed").fraud;
-            assert_eq!(fraud, Fraud { same_email, fuzzy_email, same_customer, same_shopper: false }, "{id} {email}");
-        }
-    }
-
-    proptest! {
-        #[test]
-        fn the_buyer_is_never_credited_without_a_flag(id in "[A-C][0-2]", email in "[ab]\\.?[ab](\\+x)?@gmail\\.com") {
-            let advocate = holder(1, &id, &email);
-            let evidence = [Evidence { kind: EvidenceKind::CouponCode, finding: Finding::Names(advocate) }];
-            for who in [buyer(&id, ""), buyer("", &email), buyer("other", &email.to_uppercase())] {
-                let decision = decide(&who, &evidence, LEGACY_PRECEDENCE);
-                prop_assert!(decision.outcome.expect("attributed").fraud.is_seen());
-            }
-        }
-
-        #[test]
-        fn a_purchase_is_attributed_exactly_when_a_code_names_somebody(one in 0_u8..4, other in 0_u8..4) {
-            let finding = |n, id| match n {
-                0 => Finding::Unknown,
-                1 => Finding::Unbound,
-                2 => Finding::Names(holder(id, "A", "")),
-                _ => Finding::Blocked(Block::Code, ReferralCodeId(id)),
-            };
-            let decision = decide(&Buyer::default(), &both(finding(one, 1), finding(other, 2)), LEGACY_PRECEDENCE);
-            prop_assert_eq!(decision.outcome.is_ok(), one == 2 || other == 2);
-            prop_assert_eq!(decision.considered.len(), 2);
-        }
-    }
-}
+mod tests;

@@ -1,14 +1,18 @@
 //! `goodword account` and `goodword key`: merchants and their credentials.
 
+mod sites;
+
 use clap::{Args, Subcommand};
 use secrecy::ExposeSecret;
 use serde::Serialize;
 use sqlx::PgPool;
 
+use self::sites::SiteArgs;
 use super::database::{Database, with};
 use super::exit::Failure;
 use super::output::{self, Line, OutputArgs, moment};
 use super::sandboxes;
+use crate::accounts::sites::SiteSettings;
 use crate::accounts::{self, Account, Alias, ApiKey, CreateError, NewAccount, store};
 use crate::config::DatabaseArgs;
 use crate::db::{self, Fault};
@@ -60,6 +64,8 @@ pub enum AccountCommand {
         #[command(flatten)]
         output: OutputArgs,
     },
+    /// Say what an account's shop pages call themselves and where they come from.
+    Set(SiteArgs),
 }
 
 /// What a new account needs.
@@ -121,15 +127,24 @@ struct AccountLine {
     time_zone: String,
     /// The alias of the live account.
     sandbox_of: Option<String>,
+    site_key: Option<String>,
+    origins: Vec<String>,
+    fallback_url: Option<String>,
+    signing: bool,
     #[serde(with = "time::serde::rfc3339")]
     created_at: time::OffsetDateTime,
 }
 
 impl AccountLine {
     /// The line of an account among all that are there.
-    fn new(account: &Account, all: &[Account]) -> Self {
+    fn new(account: &Account, all: &[Account], sites: &[SiteSettings]) -> Self {
         let live = all.iter().find(|other| Some(other.id) == account.live_account_id);
+        let site = sites.iter().find(|site| site.account_id == account.id);
         Self {
+            site_key: site.and_then(|site| site.site_key.as_ref()).map(|key| key.as_str().to_owned()),
+            origins: site.map(|site| site.origins.clone()).unwrap_or_default(),
+            fallback_url: site.and_then(|site| site.fallback_url.clone()),
+            signing: site.is_some_and(|site| site.is_signing),
             id: account.id.0,
             alias: account.alias.as_str().to_owned(),
             name: account.name.clone(),
@@ -142,20 +157,14 @@ impl AccountLine {
 }
 
 impl Line for AccountLine {
-    const HEADS: &'static [&'static str] = &["ID", "ALIAS", "NAME", "CURRENCY", "TIME ZONE", "CREATED", "SANDBOX OF"];
+    const HEADS: &'static [&'static str] =
+        &["ID", "ALIAS", "NAME", "CURRENCY", "TIME ZONE", "SITE KEY", "ORIGINS", "CREATED", "SANDBOX OF"];
 
     fn cells(&self) -> Vec<String> {
-        let Self { id, alias, name, currency, time_zone, sandbox_of, created_at } = self;
-        let (id, sandbox_of) = (id.to_string(), sandbox_of.clone().unwrap_or_default());
-        vec![
-            id,
-            alias.clone(),
-            name.clone(),
-            (*currency).to_owned(),
-            time_zone.clone(),
-            moment(*created_at),
-            sandbox_of,
-        ]
+        let Self { id, alias, name, currency, time_zone, .. } = self;
+        let site = [self.site_key.clone().unwrap_or_default(), self.origins.join(" "), moment(self.created_at)];
+        let account = [id.to_string(), alias.clone(), name.clone(), (*currency).to_owned(), time_zone.clone()];
+        account.into_iter().chain(site).chain([self.sandbox_of.clone().unwrap_or_default()]).collect()
     }
 }
 
@@ -192,12 +201,7 @@ pub async fn run_account(args: &DatabaseArgs, command: AccountCommand) -> Result
             with(args, async |database| create(database, wanted, output).await).await
         }
         AccountCommand::List(output) => {
-            with(args, async |database| {
-                let found = store::list(&mut *database.pool.acquire().await?, None).await?;
-                let lines: Vec<_> = found.iter().map(|account| AccountLine::new(account, &found)).collect();
-                output::list(output, &lines)
-            })
-            .await
+            with(args, async |database| output::list(output, &lines(database, None).await?)).await
         }
         AccountCommand::ResetSandbox { account, output } => {
             with(args, async |database| {
@@ -206,7 +210,16 @@ pub async fn run_account(args: &DatabaseArgs, command: AccountCommand) -> Result
             })
             .await
         }
+        AccountCommand::Set(args_of_site) => sites::set(args, args_of_site).await,
     }
+}
+
+/// All accounts as they are printed, or the one with this alias.
+async fn lines(database: &Database, alias: Option<&str>) -> Result<Vec<AccountLine>, Failure> {
+    let mut conn = database.pool.acquire().await?;
+    let (all, sites) = (store::list(&mut conn, None).await?, store::list_sites(&mut conn).await?);
+    let wanted = all.iter().filter(|account| alias.is_none_or(|alias| account.alias.as_str() == alias));
+    Ok(wanted.map(|account| AccountLine::new(account, &all, &sites)).collect())
 }
 
 fn read(new: &NewAccountArgs) -> Result<NewAccount, Failure> {
@@ -237,7 +250,8 @@ async fn create(database: &Database, new: NewAccount, output: OutputArgs) -> Res
     if !output.json {
         output::remark(&format!("Created. Its credentials: goodword key create --account {}", account.alias.as_str()));
     }
-    output::one(output, &AccountLine::new(&account, &[]))
+    let lines = lines(database, Some(account.alias.as_str())).await?;
+    lines.first().map_or(Ok(()), |line| output::one(output, line))
 }
 
 /// `goodword key`

@@ -10,7 +10,8 @@ use sqlx::PgConnection;
 use time::OffsetDateTime;
 
 use super::insert::{self, Ids, NewPurchase, Stored};
-use super::{AttributedTo, Conversion, OrderKey, Purchase, PurchaseToRecord, Recorded, facts, store};
+use super::visits::Visits;
+use super::{AttributedTo, Conversion, OrderKey, Purchase, PurchaseToRecord, Recorded, confirm, facts, store};
 use crate::attribution::{self, Attribution, Block, Buyer, Decision, Evidence, EvidenceKind, Finding, Holder};
 use crate::conversions::Status;
 use crate::customers;
@@ -30,7 +31,7 @@ pub async fn record_few(
     rows: &[PurchaseToRecord],
     now: OffsetDateTime,
 ) -> Result<Vec<Recorded>, Abort> {
-    let batch = Batch::decide(alone.reading(), rows).await?;
+    let batch = Batch::decide(alone.reading(), rows, now).await?;
     let ids = match batch.new.as_slice() {
         [one] => {
             let stored = insert::insert_one(alone.storing(), one, now).await?;
@@ -39,7 +40,14 @@ pub async fn record_few(
         few => insert::insert_few(alone.storing(), few, now).await?,
     };
     alone.answered(!ids.is_empty());
-    batch.answer(alone.reading(), ids, now).await
+    let mut answers = batch.answer(alone.reading(), ids, now).await?;
+    for (answer, row) in answers.iter_mut().zip(rows) {
+        if answer.gives_way_to(row) {
+            *answer = confirm::confirm(alone.storing(), row, now).await?;
+            alone.answered(true);
+        }
+    }
+    Ok(answers)
 }
 
 /// Records any number of purchases, all rows in one transaction of the caller's. Otherwise as [`record_few`].
@@ -48,12 +56,18 @@ pub async fn record_batch(
     rows: &[PurchaseToRecord],
     now: OffsetDateTime,
 ) -> Result<Vec<Recorded>, Abort> {
-    let batch = Batch::decide(conn, rows).await?;
+    let batch = Batch::decide(conn, rows, now).await?;
     let mut ids = HashMap::with_capacity(batch.new.len());
     for few in batch.new.chunks(FEW) {
         ids.extend(insert::insert_few(conn, few, now).await?);
     }
-    batch.answer(conn, ids, now).await
+    let mut answers = batch.answer(conn, ids, now).await?;
+    for (answer, row) in answers.iter_mut().zip(rows) {
+        if answer.gives_way_to(row) {
+            *answer = confirm::confirm(conn, row, now).await?;
+        }
+    }
+    Ok(answers)
 }
 
 /// Reports of orders, and what is to be stored of them.
@@ -66,7 +80,7 @@ struct Batch<'a> {
 
 impl<'a> Batch<'a> {
     /// Decides who referred each order, on what its codes lead to.
-    async fn decide(conn: &mut PgConnection, rows: &'a [PurchaseToRecord]) -> sqlx::Result<Self> {
+    async fn decide(conn: &mut PgConnection, rows: &'a [PurchaseToRecord], now: OffsetDateTime) -> sqlx::Result<Self> {
         let mut firsts: Vec<&PurchaseToRecord> = rows.iter().collect();
         // A stable sort: of one order's reports the first stays first.
         firsts.sort_by_key(|row| &row.key);
@@ -74,7 +88,7 @@ impl<'a> Batch<'a> {
         let evidence = CodeBook::load(conn, &firsts).await?;
         let friends = recognise(conn, &firsts).await?;
         let new = firsts.into_iter().zip(friends).map(|(row, customer_id)| {
-            let decision = attribution::decide(&buyer(row), &evidence.about(row), attribution::LEGACY_PRECEDENCE);
+            let decision = attribution::decide(&buyer(row), &evidence.about(row, now), attribution::LEGACY_PRECEDENCE);
             NewPurchase { row, customer_id, decision }
         });
         Ok(Self { rows, new: new.collect(), evidence })
@@ -117,10 +131,21 @@ impl<'a> Batch<'a> {
     }
 }
 
-/// What the report of an order that was recorded before is answered with.
-fn repeated(known: Purchase, row: &PurchaseToRecord) -> Recorded {
+/// What the report of an order that was recorded before is answered with. A better one is not compared: it takes the place of what
+/// is known, when all others are answered.
+pub(super) fn repeated(known: Purchase, row: &PurchaseToRecord) -> Recorded {
+    if confirm::is_better(row, &known) {
+        return Recorded::Replayed(Box::new(known));
+    }
     let fields = facts::differences(&known, row);
     if fields.is_empty() { Recorded::Replayed(Box::new(known)) } else { Recorded::Conflict(fields) }
+}
+
+impl Recorded {
+    /// Whether what is known of the order only a page said, and this report of it is better.
+    fn gives_way_to(&self, row: &PurchaseToRecord) -> bool {
+        matches!(self, Self::Replayed(known) if confirm::is_better(row, known))
+    }
 }
 
 fn conversion(id: ConversionId, attribution: &Attribution, now: OffsetDateTime) -> Conversion {
@@ -160,6 +185,7 @@ fn stored_purchase(new: &NewPurchase<'_>, evidence: &CodeBook, ids: Ids, now: Of
         ip_address: row.ip_address.map(|ip| ip.to_string()),
         coupon_code: row.coupon_code.clone(),
         referral_code: row.referral_code.clone(),
+        channel: row.channel,
         attribution,
         reason: new.decision.outcome.as_ref().err().map(|reason| reason.as_str().to_owned()),
         conversion,
@@ -183,10 +209,26 @@ async fn recognise(conn: &mut PgConnection, rows: &[&PurchaseToRecord]) -> sqlx:
     Ok(rows.iter().map(|row| if is_named(row) { recognised.next().flatten() } else { None }).collect())
 }
 
-/// Decides who referred an order, and stores nothing. Gives the advocate too.
-pub async fn decide(conn: &mut PgConnection, row: &PurchaseToRecord) -> sqlx::Result<(Decision, Option<AttributedTo>)> {
+/// Decides who referred an order, and who bought it, if he is a customer we know.
+pub(super) async fn rule(
+    conn: &mut PgConnection,
+    row: &PurchaseToRecord,
+    now: OffsetDateTime,
+) -> sqlx::Result<(Decision, Option<CustomerId>)> {
     let evidence = CodeBook::load(conn, &[row]).await?;
-    let decision = attribution::decide(&buyer(row), &evidence.about(row), attribution::LEGACY_PRECEDENCE);
+    let decision = attribution::decide(&buyer(row), &evidence.about(row, now), attribution::LEGACY_PRECEDENCE);
+    let friends = recognise(conn, &[row]).await?;
+    Ok((decision, friends.into_iter().next().flatten()))
+}
+
+/// Decides who referred an order, and stores nothing. Gives the advocate too.
+pub async fn decide(
+    conn: &mut PgConnection,
+    row: &PurchaseToRecord,
+    now: OffsetDateTime,
+) -> sqlx::Result<(Decision, Option<AttributedTo>)> {
+    let evidence = CodeBook::load(conn, &[row]).await?;
+    let decision = attribution::decide(&buyer(row), &evidence.about(row, now), attribution::LEGACY_PRECEDENCE);
     let found = decision.outcome.as_ref().ok();
     let to = found.and_then(|found| evidence.attributed_to(row, found.via, decision.conflicting_codes));
     Ok((decision, to))
@@ -197,6 +239,7 @@ struct CodeBook {
     referral_codes: HashMap<(AccountId, CodeKey), CodeHolder>,
     /// Nobody holds the coupons that are free.
     coupons: HashMap<(AccountId, CodeKey), Option<CodeHolder>>,
+    visits: Visits,
 }
 
 impl CodeBook {
@@ -204,29 +247,44 @@ impl CodeBook {
         let presented = |code: fn(&PurchaseToRecord) -> Option<&RecordedCode>| -> (Vec<AccountId>, Vec<CodeKey>) {
             rows.iter().filter_map(|row| Some((row.key.account_id, code(row)?.key()?))).unzip()
         };
-        let (accounts, keys) = presented(|row| row.referral_code.as_ref());
+        let visits = Visits::load(conn, rows).await?;
+        let (mut accounts, mut keys) = presented(|row| row.referral_code.as_ref());
+        for (account, key) in visits.codes() {
+            accounts.push(account);
+            keys.push(key);
+        }
         let referral_codes =
             if keys.is_empty() { Vec::new() } else { holders::find_holders(conn, &accounts, &keys).await? };
         let (accounts, keys) = presented(|row| row.coupon_code.as_ref());
         let coupons =
             if keys.is_empty() { Vec::new() } else { holders::find_coupon_holders(conn, &accounts, &keys).await? };
-        Ok(Self { referral_codes: referral_codes.into_iter().collect(), coupons: coupons.into_iter().collect() })
+        Ok(Self {
+            referral_codes: referral_codes.into_iter().collect(),
+            coupons: coupons.into_iter().collect(),
+            visits,
+        })
     }
 
     fn find(&self, row: &PurchaseToRecord, kind: EvidenceKind) -> Option<Option<&CodeHolder>> {
         let code = match kind {
             EvidenceKind::ReferralCode => &row.referral_code,
             EvidenceKind::CouponCode => &row.coupon_code,
+            EvidenceKind::Visit => {
+                let (visit, key) = self.visits.find(row)?;
+                return self.referral_codes.get(&(visit.account_id, key.clone())).map(Some);
+            }
         };
         let key = (row.key.account_id, code.as_ref()?.key()?);
-        match kind {
-            EvidenceKind::ReferralCode => self.referral_codes.get(&key).map(Some),
-            EvidenceKind::CouponCode => self.coupons.get(&key).map(Option::as_ref),
+        if kind == EvidenceKind::CouponCode {
+            self.coupons.get(&key).map(Option::as_ref)
+        } else {
+            self.referral_codes.get(&key).map(Some)
         }
     }
 
     /// The evidence that one purchase carries. A blank code is none.
-    fn about(&self, row: &PurchaseToRecord) -> Vec<Evidence> {
+    fn about(&self, row: &PurchaseToRecord, now: OffsetDateTime) -> Vec<Evidence> {
+        let visit = self.visits.evidence(row, self.find(row, EvidenceKind::Visit).flatten(), now);
         let codes = [(EvidenceKind::ReferralCode, &row.referral_code), (EvidenceKind::CouponCode, &row.coupon_code)];
         codes
             .into_iter()
@@ -237,8 +295,9 @@ impl CodeBook {
                     Some(None) => Finding::Unbound,
                     None => Finding::Unknown,
                 };
-                Evidence { kind, finding }
+                Evidence { kind, finding, clicked_at: None }
             })
+            .chain(visit)
             .collect()
     }
 

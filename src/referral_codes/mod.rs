@@ -12,7 +12,9 @@ pub mod lane;
 pub mod list;
 pub mod list_store;
 mod named;
+pub mod qr;
 pub mod store;
+pub mod visits;
 
 use std::net::IpAddr;
 

@@ -12,6 +12,7 @@ use std::time::Duration;
 use sqlx::{PgConnection, PgPool};
 use time::OffsetDateTime;
 
+use crate::accounts::sites::SiteKey;
 use crate::accounts::{self, Account};
 use crate::db::{self, Abort, Applied, Fault};
 use crate::types::ids::AccountId;
@@ -56,6 +57,7 @@ async fn found_or_created(
     let copied = match inserted {
         Some(sandbox) => {
             enter_alias(conn, &live, sandbox).await?;
+            accounts::store::put_site_key(conn, sandbox, &SiteKey::generate()).await?;
             Some(copy(conn, live.id, sandbox).await?)
         }
         None => None,
@@ -72,7 +74,7 @@ async fn enter_alias(conn: &mut PgConnection, live: &Account, sandbox: AccountId
     Ok(())
 }
 
-/// Empties a sandbox, but for its keys and its alias, and copies afresh what its live account has now. Another account is
+/// Empties a sandbox, but for its keys, its alias and its site, and copies afresh what its live account has now. Another account is
 /// left as it is: nothing.
 pub async fn reset(pool: &PgPool, sandbox: AccountId) -> Result<Option<Copied>, Fault> {
     let mut tries = 1;
@@ -127,6 +129,7 @@ async fn copy(conn: &mut PgConnection, live: AccountId, sandbox: AccountId) -> s
     let campaigns = store::copy_campaigns(conn, live, sandbox).await?;
     store::copy_rules(conn, live, sandbox).await?;
     let banks = store::copy_banks(conn, live, sandbox).await?;
+    store::copy_links(conn, live, sandbox).await?;
     store::copy_segments(conn, live, sandbox).await?;
     let coupons = store::copy_coupons(conn, live, sandbox).await?;
     store::copy_retirements(conn, live, sandbox).await?;

@@ -42,7 +42,11 @@ pub async fn delete_all(conn: &mut PgConnection, sandbox: AccountId) -> sqlx::Re
             d11 as (delete from coupons where account_id = (select id from sandbox)),
             d12 as (delete from coupon_segments where account_id = (select id from sandbox)),
             d13 as (delete from coupon_banks where account_id = (select id from sandbox)),
-            d14 as (delete from campaign_rules where account_id = (select id from sandbox))
+            d14 as (delete from campaign_rules where account_id = (select id from sandbox)),
+            d15 as (delete from campaign_links where account_id = (select id from sandbox)),
+            d16 as (delete from purchase_replacements where account_id = (select id from sandbox)),
+            d17 as (delete from clicks where account_id = (select id from sandbox)),
+            d18 as (delete from shares where account_id = (select id from sandbox))
         delete from campaigns where account_id = (select id from sandbox)",
         sandbox.0
     )
@@ -95,6 +99,7 @@ pub async fn delete_stray_orders(conn: &mut PgConnection, sandbox: AccountId) ->
                         select from referral_codes r where r.account_id = p.account_id and r.id = p.attributed_referral_code_id)
                     or p.customer_id is not null and not exists (
                         select from customers u where u.account_id = p.account_id and u.id = p.customer_id))),
+            replaced as (delete from purchase_replacements where (account_id, purchase_id) in (select account_id, id from stray)),
             refunded as (delete from refunds where (account_id, purchase_id) in (select account_id, id from stray)),
             converted as (delete from conversions where (account_id, purchase_id) in (select account_id, id from stray))
         delete from purchases where (account_id, id) in (select account_id, id from stray)",
@@ -110,10 +115,10 @@ pub async fn copy_campaigns(conn: &mut PgConnection, live: AccountId, sandbox: A
     let done = sqlx::query!(
         "insert into campaigns (account_id, id, name, destination_url, archived, created_at, attribution_window_days, days_to_delay,
             new_customers_only, minimum_amount, maximum_rewards, self_referral, similar_email_edits, reward_type, reward_unit,
-            reward_value, reward_cap)
+            reward_value, reward_cap, unverified_orders)
         select $2, id, name, destination_url, archived, created_at, attribution_window_days, days_to_delay,
             new_customers_only, minimum_amount, maximum_rewards, self_referral, similar_email_edits, reward_type, reward_unit,
-            reward_value, reward_cap
+            reward_value, reward_cap, unverified_orders
         from campaigns where account_id = $1",
         live.0,
         sandbox.0
@@ -152,6 +157,25 @@ pub async fn copy_banks(conn: &mut PgConnection, live: AccountId, sandbox: Accou
     .execute(conn)
     .await?;
     Ok(done.rows_affected())
+}
+
+/// Copies how the links and the widgets of campaigns behave, of those campaigns and banks that were copied.
+pub async fn copy_links(conn: &mut PgConnection, live: AccountId, sandbox: AccountId) -> sqlx::Result<()> {
+    sqlx::query!(
+        "insert into campaign_links (account_id, campaign_id, utm_source, utm_medium, utm_campaign, fallback_url, clicks_max,
+            keeps_first_click, widget_coupon_bank_id)
+        select g.account_id, g.id, l.utm_source, l.utm_medium, l.utm_campaign, l.fallback_url, l.clicks_max,
+            l.keeps_first_click, b.id
+        from campaign_links l
+        join campaigns g on g.account_id = $2 and g.id = l.campaign_id
+        left join coupon_banks b on b.account_id = $2 and b.id = l.widget_coupon_bank_id
+        where l.account_id = $1",
+        live.0,
+        sandbox.0
+    )
+    .execute(conn)
+    .await?;
+    Ok(())
 }
 
 /// Copies segments under their ids, of the banks that were copied, with their cursors at the beginning.

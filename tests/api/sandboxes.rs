@@ -69,6 +69,9 @@ pub async fn furnish(app: &TestApp) {
     let coupons = app.post_text("/v1/coupon_banks/9900/coupons", "text/csv", "A1,11\nB2,22\nC3,33\nD4,44\nE5,55\n");
     coupons.await.expect(200);
     app.post("/v1/coupon_banks/9900/coupons/retire", json!({ "codes": ["E5"] })).await.expect(200);
+    let links = json!({ "utm_source": "mail", "utm_medium": "letter", "utm_campaign": "spring", "fallback_url": "https://shop.example.com/",
+        "clicks_max": 1000, "keep": "first", "widget_coupon_bank_id": 9900 });
+    app.put(&format!("/v1/campaigns/{CAMPAIGN}/links"), links).await.expect(200);
 }
 
 /// What a shop's integration test does: it walks through all that can be done, and gives the code of its advocate.
@@ -90,7 +93,24 @@ pub async fn walk_through(app: &TestApp, shop: &Shop) -> String {
     let refund = json!({ "id": "R1", "amount": 10 });
     shop.post("/v1/purchases/281/refunds", refund).await.expect(201);
     shop.post("/v1/opt_outs/emails", json!({ "email": "ada@example.com" })).await.expect(201);
+    visit(app, shop, &code).await;
     code
+}
+
+/// What friends and pages do: a click, a share, and an order that the shop's server confirms.
+async fn visit(app: &TestApp, shop: &Shop, code: &str) {
+    let link = shop.get(&format!("/v1/referral_codes/{code}")).await.expect(200)["trackable_link"].clone();
+    let path = link.as_str().and_then(|link| link.strip_prefix(PUBLIC_URL)).expect("our host").to_owned();
+    app.anonymous().get(&path).await.expect(302);
+    let alias = path.trim_start_matches('/').split('/').next().expect("an alias").to_owned();
+    let page = app.page_of(&alias).await;
+    page.post("shares", &json!({ "referral_code": code, "network": "copy" })).await.expect(204);
+    page.order("283", json!({})).await.expect(204);
+    shop.order("283").with("order.amount", 50).await.expect(200);
+    let begun = std::time::Instant::now();
+    while shop.get(&format!("/v1/referral_codes/{code}")).await.expect(200)["bot_clicks"] == 0 {
+        assert!(begun.elapsed() < std::time::Duration::from_secs(10), "the click is not kept");
+    }
 }
 
 #[tokio::test]
@@ -165,6 +185,7 @@ async fn a_sandbox_begins_with_all_that_campaigns_and_banks_are_and_with_no_coup
     // Table by table, column by column, but for what the copy draws anew.
     for (table, but_for) in [
         ("campaigns", ""),
+        ("campaign_links", ""),
         ("campaign_rules", "id"),
         ("coupon_banks", ""),
         ("coupon_segments", "next_position,revision"),

@@ -462,3 +462,98 @@ update referral_codes set ip_address = repeat('x', 46)
 
 -- referral_codes_user_agent_check
 update referral_codes set user_agent = repeat('x', 513)
+
+-- site_keys_site_key_check
+insert into site_keys (site_key, account_id) values ('', 1)
+insert into site_keys (site_key, account_id) values (repeat('x', 65), 1)
+insert into site_keys (site_key, account_id) values ('a/b', 1)
+insert into site_keys (site_key, account_id) values ('a b', 1)
+
+-- site_keys_account_id_key
+insert into site_keys (site_key, account_id) values ('another', 1)
+
+-- account_sites_origins_check
+update account_sites set origins = array_fill('https://shop.example.com'::text, array[51])
+update account_sites set origins = array[null::text]
+update account_sites set origins = array[repeat('x', 12801)]
+
+-- account_sites_fallback_url_check
+update account_sites set fallback_url = ''
+update account_sites set fallback_url = repeat('x', 2001)
+
+-- account_sites_signing_secret_check
+update account_sites set signing_secret = 'short'
+update account_sites set signing_secret = repeat('x', 129)
+
+-- purchases_channel_check
+update purchases set channel = 'rumour'
+
+-- purchases_visited_at_check
+update purchases set visited_at = 'infinity'
+update purchases set visited_at = '-infinity'
+
+-- campaigns_unverified_orders_check
+update campaigns set unverified_orders = 'perhaps'
+
+-- purchase_replacements_channel_check
+insert into purchase_replacements (account_id, purchase_id, channel, facts, replaced_at) values (1, 1, 'server', '{}', now())
+
+-- purchase_replacements_facts_check
+insert into purchase_replacements (account_id, purchase_id, channel, facts, replaced_at) values (1, 1, 'tracker', '[]', now())
+
+-- purchase_replacements_replaced_at_check
+insert into purchase_replacements (account_id, purchase_id, channel, facts, replaced_at) values (1, 1, 'tracker', '{}', 'infinity')
+
+-- campaign_links_utm_source_check
+update campaign_links set utm_source = ''
+update campaign_links set utm_source = repeat('x', 256)
+
+-- campaign_links_utm_medium_check
+update campaign_links set utm_medium = ''
+update campaign_links set utm_medium = repeat('x', 256)
+
+-- campaign_links_utm_campaign_check
+update campaign_links set utm_campaign = ''
+update campaign_links set utm_campaign = repeat('x', 256)
+
+-- campaign_links_fallback_url_check
+update campaign_links set fallback_url = ''
+update campaign_links set fallback_url = repeat('x', 2001)
+
+-- campaign_links_clicks_max_check
+update campaign_links set clicks_max = 0
+update campaign_links set clicks_max = 1000001
+
+-- server_secrets_name_check
+update server_secrets set name = 'other' where name = 'visits'
+
+-- server_secrets_secret_check
+update server_secrets set secret = 'short'
+
+-- clicks_clicked_at_check
+update clicks set clicked_at = 'infinity'
+update clicks set clicked_at = '-infinity'
+
+-- clicks_user_agent_check
+update clicks set user_agent = repeat('x', 513)
+
+-- clicks_address_digest_check
+update clicks set address_digest = 'short'
+
+-- shares_network_check
+update shares set network = 'pigeon'
+
+-- shares_message_check
+update shares set message = ''
+update shares set message = repeat('x', 256)
+
+-- shares_email_check
+update shares set email = 'a'
+update shares set email = repeat('x', 321)
+
+-- shares_ip_address_check
+update shares set ip_address = repeat('x', 46)
+
+-- shares_created_at_check
+update shares set created_at = 'infinity'
+update shares set created_at = '-infinity'

@@ -12,20 +12,28 @@ use super::{furnish, rows_of, walk_through};
 use crate::harness::app::{CAMPAIGN, TestApp};
 
 /// What the copy fills. All other tables of merchants' data are empty after a reset.
-const COPIED: [&str; 6] =
-    ["campaigns", "campaign_rules", "coupon_banks", "coupon_segments", "coupons", "coupon_retirements"];
+const COPIED: [&str; 7] = [
+    "campaigns",
+    "campaign_links",
+    "campaign_rules",
+    "coupon_banks",
+    "coupon_segments",
+    "coupons",
+    "coupon_retirements",
+];
 
 async fn reset(app: &TestApp, sandbox: AccountId) -> Copied {
     sandboxes::reset(&app.pool, sandbox).await.expect("the database answers").expect("a sandbox")
 }
 
-/// How many rows an account has in each table of merchants' data; the directories lead to it and are none.
+/// How many rows an account has in each table of merchants' data; the directories lead to it and are none, and its site is
+/// the account's own.
 async fn counts(app: &TestApp, account: AccountId) -> BTreeMap<String, i64> {
     let tables: Vec<String> = sqlx::query_scalar(
         "select c.table_name::text from information_schema.columns c
         join information_schema.tables t using (table_schema, table_name)
         where table_schema = 'public' and table_type = 'BASE TABLE' and column_name = 'account_id'
-            and table_name not in ('account_aliases', 'api_keys')",
+            and table_name not in ('account_aliases', 'account_sites', 'api_keys', 'site_keys')",
     )
     .fetch_all(&app.pool)
     .await

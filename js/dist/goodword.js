@@ -1,0 +1,1 @@
+window.friendbuy = window.friendbuy || [];
