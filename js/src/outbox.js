@@ -43,7 +43,7 @@ export class Outbox {
   put(key, url, body) {
     if (this.#answered.get(key) === body) return;
     const entry = { key, url, body, at: Date.now() };
-    this.#mine = [...this.#mine.filter((one) => one.key !== key), entry];
+    this.#mine = [...this.#mine.filter((one) => one.key !== key), entry].slice(-ENTRIES_MAX);
     this.#write([...this.#read().filter((one) => one.key !== key), entry]);
     this.#wake(GATHER_MS);
   }
@@ -73,7 +73,7 @@ export class Outbox {
     }
     const elsewhere = this.#mine.filter((own) => !kept.some((/** @type {Entry} */ one) => one.key === own.key));
     // What a full storage could not strike out is not sent for ever.
-    return [...kept, ...elsewhere].filter((one) => this.#answered.get(one.key) !== one.body);
+    return [...elsewhere, ...kept].filter((one) => this.#answered.get(one.key) !== one.body);
   }
 
   /** @param {Entry[]} entries */
