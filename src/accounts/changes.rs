@@ -12,7 +12,7 @@ use tokio::task::JoinHandle;
 use tokio::time::{MissedTickBehavior, interval, timeout};
 use tokio_util::sync::{CancellationToken, DropGuard};
 
-use super::cache::Memory;
+use super::cache::Epoch;
 
 /// What the triggers of migration 0007 notify.
 const CHANNEL: &str = "goodword_keys";
@@ -44,21 +44,21 @@ impl Listening {
 }
 
 /// Starts the task.
-pub(super) fn listen(pool: &PgPool, memory: Arc<Memory>) -> Listening {
+pub(super) fn listen(pool: &PgPool, epoch: Arc<Epoch>) -> Listening {
     let options = PgConnectOptions::clone(&pool.connect_options());
     let stop = CancellationToken::new();
-    let task = tokio::spawn(keep_listening(options, memory, stop.clone()));
+    let task = tokio::spawn(keep_listening(options, epoch, stop.clone()));
     Listening { stop: stop.drop_guard(), task }
 }
 
-async fn keep_listening(options: PgConnectOptions, memory: Arc<Memory>, stop: CancellationToken) {
+async fn keep_listening(options: PgConnectOptions, epoch: Arc<Epoch>, stop: CancellationToken) {
     let mut outage = None;
     loop {
         // The listener wants a pool to take its connection from. One for each connection: what is left of a broken one
         // must not stand in the way of the next.
         let of_one = PgPoolOptions::new().max_connections(1).max_lifetime(None).idle_timeout(None);
         let of_one = of_one.connect_lazy_with(options.clone());
-        let ended = stop.run_until_cancelled(listen_once(&of_one, &memory, &mut outage)).await;
+        let ended = stop.run_until_cancelled(listen_once(&of_one, &epoch, &mut outage)).await;
         let _ = timeout(CLOSE_TIMEOUT, of_one.close()).await;
         let Some(Err(fault)) = ended else { return };
         let pause = match outage {
@@ -79,13 +79,9 @@ async fn keep_listening(options: PgConnectOptions, memory: Arc<Memory>, stop: Ca
 }
 
 /// Listens until the connection is lost. Ends the `outage` once it listens.
-async fn listen_once(
-    of_one: &PgPool,
-    memory: &Memory,
-    outage: &mut Option<Duration>,
-) -> Result<Infallible, sqlx::Error> {
+async fn listen_once(of_one: &PgPool, epoch: &Epoch, outage: &mut Option<Duration>) -> Result<Infallible, sqlx::Error> {
     let mut listener = timeout(CONNECT_TIMEOUT, connect(of_one)).await.map_err(late)??;
-    let hearing = memory.hear();
+    let hearing = epoch.hear();
     if outage.take().is_some() {
         tracing::info!("changes of API keys are heard again");
     }

@@ -11,6 +11,8 @@ use subtle::ConstantTimeEq;
 const ALPHABET: &[u8; 32] = b"0123456789abcdefghjkmnpqrstvwxyz";
 const ACCESS_PREFIX: &str = "gwk_live_";
 const SECRET_PREFIX: &str = "gws_live_";
+const SITE_PREFIX: &str = "gwp_";
+const SIGNING_PREFIX: &str = "gwh_live_";
 /// Random characters of five bits each.
 const ACCESS_CHARS: usize = 20;
 const SECRET_CHARS: usize = 40;
@@ -27,6 +29,16 @@ pub fn generate() -> Credentials {
         access_key: with_check_digits(ACCESS_PREFIX, ACCESS_CHARS),
         secret_key: with_check_digits(SECRET_PREFIX, SECRET_CHARS).into(),
     }
+}
+
+/// Makes a site key that nobody has. It is public.
+pub fn generate_site_key() -> String {
+    with_check_digits(SITE_PREFIX, ACCESS_CHARS)
+}
+
+/// Makes a secret for signing what pages report. Unlike that of a pair it must be kept as it is.
+pub fn generate_signing_secret() -> SecretString {
+    with_check_digits(SIGNING_PREFIX, SECRET_CHARS).into()
 }
 
 /// What is stored of a secret.

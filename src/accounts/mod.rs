@@ -4,6 +4,7 @@ pub mod cache;
 pub mod changes;
 pub mod http;
 pub mod keys;
+pub mod sites;
 pub mod store;
 
 use std::sync::Arc;
@@ -17,9 +18,10 @@ use crate::types::date::Zone;
 use crate::types::ids::AccountId;
 use crate::types::money::Currency;
 use crate::types::text::Name;
+use sites::SiteKey;
 
 /// First segments of our own addresses, which an account's links may not begin with.
-const RESERVED_ALIASES: [&str; 23] = [
+const RESERVED_ALIASES: [&str; 24] = [
     "account",
     "accounts",
     "admin",
@@ -41,6 +43,7 @@ const RESERVED_ALIASES: [&str; 23] = [
     "rewards",
     "shares",
     "static",
+    "t",
     "v1",
     "v2",
 ];
@@ -130,13 +133,14 @@ pub enum CreateError {
     Database(#[from] Fault),
 }
 
-/// Creates an account with its alias. To be run in a transaction, which an error must end.
+/// Creates an account with its alias and a site key. To be run in a transaction, which an error must end.
 pub async fn create(conn: &mut PgConnection, new: NewAccount, now: OffsetDateTime) -> Result<Account, CreateError> {
     let id = store::insert(conn, &new, now).await.map_err(Fault::from)?;
     store::insert_alias(conn, id, &new.alias).await.map_err(|error| match db::constraint(&error) {
         Some("account_aliases_pkey") => CreateError::AliasTaken,
         _ => CreateError::Database(error.into()),
     })?;
+    store::put_site_key(conn, id, &SiteKey::generate()).await.map_err(Fault::from)?;
     let NewAccount { name, alias, currency, zone } = new;
     Ok(Account { id, name, alias, currency, zone, created_at: now })
 }

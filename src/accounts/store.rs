@@ -2,11 +2,14 @@
 
 use std::sync::Arc;
 
+use secrecy::{ExposeSecret, SecretString};
 use sqlx::PgConnection;
 use time::OffsetDateTime;
 
+use super::sites::{Origin, Site, SiteChange, SiteKey, SiteSettings};
 use super::{Account, Alias, ApiKey, NewAccount};
 use crate::types::ids::AccountId;
+use crate::types::url::WebUrl;
 
 /// What the credentials of a request lead to.
 pub struct KeyHolder {
@@ -118,4 +121,80 @@ pub async fn revoke_key(conn: &mut PgConnection, access_key: &str, now: OffsetDa
     .execute(conn)
     .await?;
     Ok(done.rows_affected() == 1)
+}
+
+/// Finds the site behind a key.
+pub async fn find_site(conn: &mut PgConnection, site_key: &str) -> sqlx::Result<Option<Site>> {
+    let row = sqlx::query!(
+        r#"select a.id as "id: AccountId", a.name, d.alias as "alias: Alias", a.currency, a.time_zone, a.created_at,
+            s.origins as "origins?", s.signing_secret as "signing_secret?"
+        from site_keys k
+        join accounts a on a.id = k.account_id
+        join account_aliases d on d.account_id = a.id
+        left join account_sites s on s.account_id = a.id
+        where k.site_key = $1"#,
+        site_key
+    )
+    .fetch_optional(conn)
+    .await?;
+    Ok(row.map(|row| Site {
+        account: Arc::new(Account {
+            id: row.id,
+            name: row.name,
+            alias: row.alias,
+            currency: row.currency.into(),
+            zone: row.time_zone.into(),
+            created_at: row.created_at,
+        }),
+        origins: row.origins.unwrap_or_default(),
+        signing_secret: row.signing_secret.map(SecretString::from),
+    }))
+}
+
+/// Lists the settings of all accounts' sites, by account.
+pub async fn list_sites(conn: &mut PgConnection) -> sqlx::Result<Vec<SiteSettings>> {
+    sqlx::query_as!(
+        SiteSettings,
+        r#"select a.id as "account_id: AccountId", k.site_key as "site_key?: SiteKey", coalesce(s.origins, '{}') as "origins!",
+            s.fallback_url as "fallback_url?", s.signing_secret is not null as "is_signing!"
+        from accounts a
+        left join site_keys k on k.account_id = a.id
+        left join account_sites s on s.account_id = a.id
+        order by a.id"#
+    )
+    .fetch_all(conn)
+    .await
+}
+
+/// Gives an account this site key, in place of the one it had. Taken: `site_keys_pkey`.
+pub async fn put_site_key(conn: &mut PgConnection, account: AccountId, site_key: &SiteKey) -> sqlx::Result<()> {
+    sqlx::query!(
+        "insert into site_keys (site_key, account_id) values ($1, $2)
+        on conflict on constraint site_keys_account_id_key do update set site_key = excluded.site_key",
+        site_key as &SiteKey,
+        account.0
+    )
+    .execute(conn)
+    .await?;
+    Ok(())
+}
+
+/// Changes what is given of an account's site but for its key.
+pub async fn put_site(conn: &mut PgConnection, account: AccountId, change: &SiteChange) -> sqlx::Result<()> {
+    let origins: Option<Vec<String>> =
+        change.origins.as_ref().map(|all| all.iter().map(Origin::as_str).map(str::to_owned).collect());
+    sqlx::query!(
+        "insert into account_sites (account_id, origins, fallback_url, signing_secret)
+        values ($1, coalesce($2::text[], '{}'), $3, $4)
+        on conflict on constraint account_sites_pkey do update
+        set origins = coalesce($2, account_sites.origins), fallback_url = coalesce($3, account_sites.fallback_url),
+            signing_secret = coalesce($4, account_sites.signing_secret)",
+        account.0,
+        origins.as_deref(),
+        change.fallback_url.as_ref().map(WebUrl::as_str),
+        change.signing_secret.as_ref().map(ExposeSecret::expose_secret)
+    )
+    .execute(conn)
+    .await?;
+    Ok(())
 }

@@ -1,13 +1,17 @@
 //! `goodword account` and `goodword key`: merchants and their credentials.
 
+mod sites;
+
 use clap::{Args, Subcommand};
 use secrecy::ExposeSecret;
 use serde::Serialize;
 use sqlx::PgPool;
 
+use self::sites::SiteArgs;
 use super::database::{Database, with};
 use super::exit::Failure;
 use super::output::{self, Line, OutputArgs, moment};
+use crate::accounts::sites::SiteSettings;
 use crate::accounts::{self, Account, Alias, ApiKey, CreateError, NewAccount, store};
 use crate::config::DatabaseArgs;
 use crate::db::{self, Fault};
@@ -50,6 +54,8 @@ pub enum AccountCommand {
     Create(NewAccountArgs),
     /// List all accounts.
     List(OutputArgs),
+    /// Say what an account's shop pages call themselves and where they come from.
+    Set(SiteArgs),
 }
 
 /// What a new account needs.
@@ -106,13 +112,22 @@ struct AccountLine {
     name: String,
     currency: &'static str,
     time_zone: String,
+    site_key: Option<String>,
+    origins: Vec<String>,
+    fallback_url: Option<String>,
+    signing: bool,
     #[serde(with = "time::serde::rfc3339")]
     created_at: time::OffsetDateTime,
 }
 
-impl From<Account> for AccountLine {
-    fn from(account: Account) -> Self {
+impl AccountLine {
+    fn new(account: Account, sites: &[SiteSettings]) -> Self {
+        let site = sites.iter().find(|site| site.account_id == account.id);
         Self {
+            site_key: site.and_then(|site| site.site_key.as_ref()).map(|key| key.as_str().to_owned()),
+            origins: site.map(|site| site.origins.clone()).unwrap_or_default(),
+            fallback_url: site.and_then(|site| site.fallback_url.clone()),
+            signing: site.is_some_and(|site| site.is_signing),
             id: account.id.0,
             alias: account.alias.as_str().to_owned(),
             currency: account.currency.code(),
@@ -124,12 +139,14 @@ impl From<Account> for AccountLine {
 }
 
 impl Line for AccountLine {
-    const HEADS: &'static [&'static str] = &["ID", "ALIAS", "NAME", "CURRENCY", "TIME ZONE", "CREATED"];
+    const HEADS: &'static [&'static str] =
+        &["ID", "ALIAS", "NAME", "CURRENCY", "TIME ZONE", "SITE KEY", "ORIGINS", "CREATED"];
 
     fn cells(&self) -> Vec<String> {
-        let Self { id, alias, name, currency, time_zone, created_at } = self;
-        let id = id.to_string();
-        vec![id, alias.clone(), name.clone(), (*currency).to_owned(), time_zone.clone(), moment(*created_at)]
+        let Self { id, alias, name, currency, time_zone, .. } = self;
+        let site = [self.site_key.clone().unwrap_or_default(), self.origins.join(" "), moment(self.created_at)];
+        let account = [id.to_string(), alias.clone(), name.clone(), (*currency).to_owned(), time_zone.clone()];
+        account.into_iter().chain(site).collect()
     }
 }
 
@@ -166,13 +183,17 @@ pub async fn run_account(args: &DatabaseArgs, command: AccountCommand) -> Result
             with(args, async |database| create(database, wanted, output).await).await
         }
         AccountCommand::List(output) => {
-            with(args, async |database| {
-                let found = store::list(&mut *database.pool.acquire().await?, None).await?;
-                output::list(output, &found.into_iter().map(AccountLine::from).collect::<Vec<_>>())
-            })
-            .await
+            with(args, async |database| output::list(output, &lines(database, None).await?)).await
         }
+        AccountCommand::Set(args_of_site) => sites::set(args, args_of_site).await,
     }
+}
+
+/// All accounts as they are printed, or the one with this alias.
+async fn lines(database: &Database, alias: Option<&str>) -> Result<Vec<AccountLine>, Failure> {
+    let mut conn = database.pool.acquire().await?;
+    let (found, sites) = (store::list(&mut conn, alias).await?, store::list_sites(&mut conn).await?);
+    Ok(found.into_iter().map(|account| AccountLine::new(account, &sites)).collect())
 }
 
 fn read(new: &NewAccountArgs) -> Result<NewAccount, Failure> {
@@ -203,7 +224,8 @@ async fn create(database: &Database, new: NewAccount, output: OutputArgs) -> Res
     if !output.json {
         output::remark(&format!("Created. Its credentials: goodword key create --account {}", account.alias.as_str()));
     }
-    output::one(output, &AccountLine::from(account))
+    let lines = lines(database, Some(account.alias.as_str())).await?;
+    lines.first().map_or(Ok(()), |line| output::one(output, line))
 }
 
 /// `goodword key`

@@ -456,3 +456,25 @@ update referral_codes set ip_address = repeat('x', 46)
 
 -- referral_codes_user_agent_check
 update referral_codes set user_agent = repeat('x', 513)
+
+-- site_keys_site_key_check
+insert into site_keys (site_key, account_id) values ('', 1)
+insert into site_keys (site_key, account_id) values (repeat('x', 65), 1)
+insert into site_keys (site_key, account_id) values ('a/b', 1)
+insert into site_keys (site_key, account_id) values ('a b', 1)
+
+-- site_keys_account_id_key
+insert into site_keys (site_key, account_id) values ('another', 1)
+
+-- account_sites_origins_check
+update account_sites set origins = array_fill('https://shop.example.com'::text, array[51])
+update account_sites set origins = array[null::text]
+update account_sites set origins = array[repeat('x', 12801)]
+
+-- account_sites_fallback_url_check
+update account_sites set fallback_url = ''
+update account_sites set fallback_url = repeat('x', 2001)
+
+-- account_sites_signing_secret_check
+update account_sites set signing_secret = 'short'
+update account_sites set signing_secret = repeat('x', 129)
