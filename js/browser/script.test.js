@@ -65,7 +65,7 @@ describe('the script', { skip: IS_EMPTY && 'its stories say enough' }, () => {
     assert.deepEqual(body, {
       order: { id: '281', amount: '9.00', email: 'friend@example.com', new_customer: true, coupon_code: 'Clooney1' },
       customer: { id: 'C1', email: 'friend@example.com', first_name: 'Fay' },
-      products: [{ sku: 'TEA', price: '4.50', quantity: '2' }],
+      products: [{ sku: 'TEA', price: '4.50', quantity: 2 }],
       referral_code: 'abc', visit: 'v.1', shopper: body.shopper,
     });
     const [told] = server.told.filter((one) => one.path.endsWith('/orders'));
@@ -189,14 +189,17 @@ describe('the script', { skip: IS_EMPTY && 'its stories say enough' }, () => {
     await eventually(async () => !(await stored()).includes('gw_outbox'), 'an empty outbox');
   });
 
-  test('an order that the server could not store is kept, one that it refused is not', async () => {
+  test('an order that the server could not store is kept, one that it refused is told bare, then no more', async () => {
     await page.goto(shop.url());
     server.status = 503;
-    await push(['track', 'order', { id: '1' }]);
+    await push(['track', 'order', { id: '1', amount: '5.00', coupon_code: 'TEN', email: 'odd@example..com' }], ['track', 'products', [{ sku: 'TEA' }]]);
     await server.bodies(1);
     server.status = 400;
     await page.goto(shop.url());
-    await server.bodies(2);
+    const bare = await eventually(() => server.told.find((one) => one.body.order?.email === undefined)?.body, 'a bare order');
+    const [whole] = await server.bodies(2);
+    assert.deepEqual([whole.order.email, whole.products], ['odd@example..com', [{ sku: 'TEA' }]]);
+    assert.deepEqual(bare, { order: { id: '1', amount: '5.00', coupon_code: 'TEN' }, shopper: whole.shopper });
     await eventually(async () => !(await stored()).includes('gw_outbox'), 'an empty outbox');
   });
 

@@ -104,7 +104,7 @@ describe('the widget', { skip: IS_EMPTY && 'its story says enough' }, () => {
     }
     await server.cut();
     await send.click();
-    await complains('There is no connection');
+    await complains('That did not get through.');
     await server.mend();
     server.status = 200;
     await send.click();

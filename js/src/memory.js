@@ -33,11 +33,10 @@ export function writeClick(click, days) {
   writeCookie(CLICK, encodeURIComponent(JSON.stringify(click)), days * DAY_S);
 }
 
-export const optOut = {
-  isSet: () => readCookie(OPT_OUT) === '1',
-  /** @param {boolean} out */
-  set: (out) => writeCookie(OPT_OUT, '1', out ? 400 * DAY_S : 0),
-};
+export const hasOptedOut = () => readCookie(OPT_OUT) === '1';
+
+/** @param {boolean} out */
+export const setOptOut = (out) => writeCookie(OPT_OUT, '1', out ? 400 * DAY_S : 0);
 
 /**
  * Writes a cookie for the widest domain that the browser allows, so that it holds from www.shop.example to

@@ -12,7 +12,7 @@ const GATHER_MS = 300;
 const RETRY_MS = 5_000;
 const RETRY_MS_MAX = 300_000;
 
-/** @typedef {{ key: string, url: string, body: string, at: number }} Entry */
+/** @typedef {{ key: string, url: string, body: string, bare?: string | undefined, at: number }} Entry */
 
 export class Outbox {
   /** @type {Entry[]} what this page has put in, should the browser keep nothing */
@@ -39,13 +39,19 @@ export class Outbox {
    * @param {string} key
    * @param {string} url
    * @param {string} body
+   * @param {string} bare the least of it, should the server refuse the rest
    */
-  put(key, url, body) {
+  put(key, url, body, bare) {
     if (this.#answered.get(key) === body) return;
-    const entry = { key, url, body, at: Date.now() };
-    this.#mine = [...this.#mine.filter((one) => one.key !== key), entry].slice(-ENTRIES_MAX);
-    this.#write([...this.#read().filter((one) => one.key !== key), entry]);
+    this.#place({ key, url, body, bare, at: Date.now() });
     this.#wake(GATHER_MS);
+  }
+
+  /** @param {Entry} entry */
+  #place(entry) {
+    const others = (/** @type {Entry[]} */ entries) => entries.filter((one) => one.key !== entry.key);
+    this.#mine = [...others(this.#mine), entry].slice(-ENTRIES_MAX);
+    this.#write([...others(this.#read()), entry]);
   }
 
   /** Sends what an earlier page could not. */
@@ -66,7 +72,7 @@ export class Outbox {
     let kept = [];
     try {
       kept = JSON.parse(recall(KEY) ?? '[]').filter(
-        (/** @type {Entry} */ one) => typeof one?.url === 'string' && typeof one.body === 'string' && one.at > since,
+        (/** @type {Entry} */ one) => one?.url && one.body && one.at > since,
       );
     } catch {
       // Somebody else's, or broken: as good as none.
@@ -100,7 +106,8 @@ export class Outbox {
         return;
       }
       this.#failures = 0;
-      this.#settle(entry, status);
+      if (status === 400 && entry.bare) this.#place({ ...entry, body: entry.bare, bare: undefined });
+      else this.#settle(entry, status);
     }
   }
 

@@ -1,10 +1,10 @@
 // The commands of the page: what each does, and when what is known is kept and sent. Commands come before or after the
 // script, in any order, again and again. A command that makes no sense is passed over; none may throw into the page.
 
-import { Consent } from './consent.js';
+import { mayTrack } from './consent.js';
 import { Frames } from './frames.js';
 import { readLanding } from './landing.js';
-import { forget, optOut, readClick, recall, shopper, store, writeClick } from './memory.js';
+import { forget, readClick, recall, setOptOut, shopper, store, writeClick } from './memory.js';
 import { Orders } from './orders.js';
 import { Outbox } from './outbox.js';
 import { post } from './server.js';
@@ -23,16 +23,18 @@ export class Tracker {
   #landing;
   #orders = new Orders();
   #base;
+  #tag;
+  /** @type {boolean | undefined} what the page says of consent */
   #consent;
   #outbox;
   #frames;
-  /** @type {Map<string, Array<(value: unknown) => unknown>>} */
-  #subscribers = new Map();
+  /** @type {Array<[unknown, Function]>} */
+  #subscribers = [];
 
   /** @param {{ base: string, tag: HTMLScriptElement }} server */
   constructor({ base, tag }) {
     this.#base = base;
-    this.#consent = new Consent(tag.dataset.consent === 'required');
+    this.#tag = tag;
     this.#landing = readLanding(location.href) ?? readLanding(firstAddress());
     this.#outbox = new Outbox((key, status) => this.#settled(key, status));
     this.#frames = new Frames(tag, {
@@ -70,13 +72,13 @@ export class Tracker {
         this.#frames.ready(first);
         break;
       case 'subscribe':
-        if (typeof second === 'function') this.#subscribe(String(first), second);
+        if (typeof second === 'function') this.#subscribers.push([first, second]);
         break;
       case 'consent':
-        this.#consent.give(flag(first) === true);
+        this.#consent = flag(first) === true;
         break;
       case 'opt_out':
-        optOut.set(flag(first) !== false);
+        setOptOut(flag(first) !== false);
         break;
     }
   }
@@ -88,15 +90,7 @@ export class Tracker {
   #track(kind, payload) {
     if (kind === 'customer') this.#customer = customer(payload) ?? this.#customer;
     if (kind === 'products') this.#orders.addProducts(payload);
-    if (kind === 'order' && !this.#orders.addOrder(payload)) console.warn('goodword: an order without an id', payload);
-  }
-
-  /**
-   * @param {string} event
-   * @param {Function} call
-   */
-  #subscribe(event, call) {
-    this.#subscribers.set(event, [...(this.#subscribers.get(event) ?? []), (value) => call(value)]);
+    if (kind === 'order' && !this.#orders.addOrder(payload)) throw new Error('an order without an id');
   }
 
   /**
@@ -105,12 +99,16 @@ export class Tracker {
    */
   #emit(event, value) {
     // A subscriber that throws harms nobody else.
-    for (const call of this.#subscribers.get(event) ?? []) setTimeout(() => call(value));
+    for (const [wanted, call] of this.#subscribers) if (wanted === event) setTimeout(() => call(value));
+  }
+
+  get #mayTrack() {
+    return mayTrack(this.#consent, this.#tag);
   }
 
   /** Does what has become possible: keeps the click, tells of the customer, puts orders in. */
   #settle() {
-    if (!this.#consent.isGiven) {
+    if (!this.#mayTrack) {
       forget();
       this.#click = undefined;
       this.#outbox.clear();
@@ -146,18 +144,13 @@ export class Tracker {
   /** @param {import('./orders.js').Gathered} gathered */
   #putOrder({ order, signature, products }) {
     const click = readClick() ?? this.#click;
-    const told = {
-      order,
-      customer: this.#customer,
-      products: products.length > 0 ? products : undefined,
-      referral_code: click?.code,
-      visit: click?.visit,
-      shopper: shopper(),
-      signature,
-    };
-    const whole = JSON.stringify(told);
-    const body = whole.length > BODY_LENGTH_MAX ? JSON.stringify({ ...told, products: undefined }) : whole;
-    this.#outbox.put(`${this.#site} ${order.id}`, this.#url('orders'), body);
+    const { id, amount, currency, coupon_code } = order;
+    const evidence = { referral_code: click?.code, visit: click?.visit, shopper: shopper() };
+    const told = { order, customer: this.#customer, ...evidence, signature };
+    const whole = JSON.stringify({ ...told, products: products.length > 0 ? products : undefined });
+    const body = whole.length > BODY_LENGTH_MAX ? JSON.stringify(told) : whole;
+    const bare = JSON.stringify({ order: { id, amount, currency, coupon_code }, ...evidence });
+    this.#outbox.put(`${this.#site} ${id}`, this.#url('orders'), body, bare);
   }
 
   /**
@@ -165,7 +158,7 @@ export class Tracker {
    * @param {number} status
    */
   #settled(key, status) {
-    if (status >= 400) console.warn(`goodword: the server refused order ${key} (${status})`);
+    if (status >= 400) console.warn(`goodword: order refused (${status}): ${key}`);
     else this.#emit('order.sent', { id: key.slice(key.indexOf(' ') + 1) });
   }
 
@@ -180,7 +173,7 @@ export class Tracker {
    * @param {object} facts
    */
   #post(path, facts) {
-    const body = this.#consent.isGiven ? { ...facts, shopper: shopper() } : facts;
+    const body = this.#mayTrack ? { ...facts, shopper: shopper() } : facts;
     return post(this.#url(path), JSON.stringify(body));
   }
 }

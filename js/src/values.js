@@ -4,6 +4,7 @@
 /** @typedef {Record<string, unknown>} Facts */
 
 const TEXT_LENGTH_MAX = 255;
+const ID_LENGTH_MAX = 64;
 const PRODUCTS_MAX = 500;
 /** What templates print where they have nothing. */
 const NOTHING = new Set(['', 'undefined', 'null', 'NaN']);
@@ -94,8 +95,10 @@ function known(given) {
 
 /** @param {unknown} pushed */
 export function customer(pushed) {
-  const { id, email: address, first_name, last_name } = facts(pushed);
-  return known({ id: text(id), email: email(address), first_name: text(first_name), last_name: text(last_name) });
+  const { id: given, email: address, first_name, last_name } = facts(pushed);
+  const id = text(given);
+  // An id that is too long would be another's when cut.
+  return known({ id: id && id.length > ID_LENGTH_MAX ? undefined : id, email: email(address), first_name: text(first_name), last_name: text(last_name) });
 }
 
 /**
@@ -108,16 +111,30 @@ export function order(pushed) {
   if (id === undefined) return undefined;
   const currency = text(given.currency)?.toUpperCase();
   const date = given.date instanceof Date && !Number.isNaN(given.date.getTime()) ? given.date.toISOString() : text(given.date);
+  const signature = text(given.signature);
+  // A signature stands for the letters that were signed.
   const order = known({
-    id,
-    amount: amount(given.amount),
+    id: signature ? given.id : id,
+    amount: signature ? given.amount : amount(given.amount),
     currency: currency && /^[A-Z]{3}$/.test(currency) ? currency : undefined,
-    email: email(given.email),
+    email: signature ? given.email : email(given.email),
     new_customer: flag(given.new_customer),
     coupon_code: text(given.coupon_code),
     date,
   });
-  return { order: order ?? {}, signature: text(given.signature) };
+  return { order: order ?? {}, signature };
+}
+
+/** @param {unknown} value */
+function number(value) {
+  const read = amount(value);
+  return Number.isFinite(Number(read)) ? read : undefined;
+}
+
+/** @param {unknown} value */
+function whole(value) {
+  const count = Number(amount(value));
+  return Number.isInteger(count) && count >= 0 ? count : undefined;
 }
 
 /**
@@ -131,7 +148,7 @@ export function products(pushed) {
   const rows = single ? [given] : Object.values(given);
   return rows.slice(0, PRODUCTS_MAX).flatMap((row) => {
     const { sku, price, quantity, name } = facts(row);
-    const product = known({ sku: text(sku), price: amount(price), quantity: amount(quantity), name: text(name) });
+    const product = known({ sku: text(sku), price: number(price), quantity: whole(quantity), name: text(name) });
     return product ? [product] : [];
   });
 }

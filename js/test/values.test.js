@@ -37,21 +37,29 @@ test('an order is kept without the parts that make no sense', () => {
     order({ id: 281, amount: '795.00', email: 'guest', coupon_code: '', new_customer: 'true', currency: '$', colour: 'red' }),
     { order: { id: '281', amount: '795.00', new_customer: true }, signature: undefined },
   );
-  assert.deepEqual(order('{"id":"A-1","amount":"1.50","currency":"eur","email":"f@example.com","signature":"ab12"}'), {
-    order: { id: 'A-1', amount: '1.50', currency: 'EUR', email: 'f@example.com' }, signature: 'ab12',
+  assert.deepEqual(order('{"id":"A-1","amount":"1.50","currency":"eur","email":"f@example.com"}'), {
+    order: { id: 'A-1', amount: '1.50', currency: 'EUR', email: 'f@example.com' }, signature: undefined,
   });
   assert.equal(order({ id: 1, date: new Date(0) })?.order.date, '1970-01-01T00:00:00.000Z');
   assert.equal(order({ id: 1, date: new Date(NaN) })?.order.date, undefined);
   for (const none of [{}, { id: '' }, undefined, null, 'x', 7, [], { amount: 5 }]) assert.equal(order(none), undefined);
 });
 
+test('what was signed is sent to the letter', () => {
+  const signed = { id: ' 281', amount: '1,234.50', email: ' friend@example.com' };
+  assert.deepEqual(order({ ...signed, signature: 'ab12' }), { order: signed, signature: 'ab12' });
+});
+
 test('a guest is nobody', () => {
   assert.equal(customer({ id: '', email: '' }), undefined);
+  assert.equal(customer({ id: 'x'.repeat(65) }), undefined);
   assert.deepEqual(customer({ id: 7, email: 'a@b.example', first_name: ' Ada ' }), { id: '7', email: 'a@b.example', first_name: 'Ada' });
 });
 
 test('products come as a list, a map, one alone, or JSON', () => {
-  const row = { sku: 'TEA', price: '4.50', quantity: '2' };
+  const row = { sku: 'TEA', price: '4.50', quantity: 2 };
+  assert.deepEqual(products({ sku: 'TEA', price: 'free', quantity: 'some' }), [{ sku: 'TEA' }]);
+  assert.deepEqual(products({ sku: 'TEA', price: -1.5, quantity: '2.00' }), [{ sku: 'TEA', price: -1.5, quantity: 2 }]);
   for (const given of [[row], { 0: row }, row, JSON.stringify([row]), JSON.stringify(row), [JSON.stringify(row)]]) {
     assert.deepEqual(products(given), [row], JSON.stringify(given));
   }

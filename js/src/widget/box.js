@@ -124,6 +124,7 @@ export class Box {
       void this.#host.post('shares', share).catch(() => undefined);
       this.#host.emit('share.success', { ...share, trackable_link: link });
     };
+    this.#host.emit('link.created', { ...given, trackable_link: link });
     const field = this.#field('link', words.link, link, words.copy_link, report);
     this.#result.append(...field);
     if (code) this.#result.append(...this.#field('code', words.code, code, words.copy_code, report));
