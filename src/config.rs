@@ -1,10 +1,12 @@
 //! Every setting: a flag, an environment variable and a line of help each. Knows nothing of what it configures.
 
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
+use std::num::NonZeroU32;
 use std::path::PathBuf;
 
 use clap::builder::BoolishValueParser;
 use clap::{Args, ValueEnum};
+use ipnet::IpNet;
 use secrecy::SecretString;
 
 /// How log lines are written.
@@ -87,6 +89,16 @@ pub struct ServeArgs {
     /// Milliseconds between two looks for conversions that are due, of which each evaluates at most 500; 0 leaves them to other servers.
     #[arg(long, env = "GOODWORD_EVALUATION_INTERVAL_MS", default_value_t = 1000, value_parser = clap::value_parser!(u64).range(..=3_600_000))]
     pub evaluation_interval_ms: u64,
+    /// Most calls that pages in browsers may make from one address in a minute.
+    #[arg(long, env = "GOODWORD_VISITOR_CALLS_PER_MINUTE", default_value = "120")]
+    pub visitor_calls_per_minute: NonZeroU32,
+    /// Most referral codes that the widget gives to one address in an hour.
+    #[arg(long, env = "GOODWORD_VISITOR_CODES_PER_HOUR", default_value = "30")]
+    pub visitor_codes_per_hour: NonZeroU32,
+    /// Networks of the proxies in front, such as 10.0.0.0/8,fd00::/8. Where a request comes from is read from their X-Forwarded-For; nobody
+    /// else's counts.
+    #[arg(long, env = "GOODWORD_TRUSTED_PROXIES", value_delimiter = ',', value_parser = parse_network)]
+    pub trusted_proxies: Vec<IpNet>,
     /// Seconds that requests in flight get to finish when the server is told to stop.
     #[arg(long, env = "GOODWORD_SHUTDOWN_TIMEOUT_S", default_value_t = 10, value_parser = clap::value_parser!(u64).range(1..=600))]
     pub shutdown_timeout_s: u64,
@@ -108,6 +120,13 @@ pub fn local_url(bound: SocketAddr) -> String {
         ip => ip,
     };
     format!("http://{}", SocketAddr::new(ip, bound.port()))
+}
+
+/// Reads a network, or a single address.
+fn parse_network(text: &str) -> Result<IpNet, String> {
+    let text = text.trim();
+    let single = text.parse::<IpAddr>().map(IpNet::from);
+    text.parse().or(single).map_err(|_| "it must look like 10.0.0.0/8 or 10.1.2.3".to_owned())
 }
 
 /// Reads how the world reaches the server.

@@ -9,6 +9,7 @@ use tower_http::catch_panic::CatchPanicLayer;
 
 use crate::coupon_banks::watch::Watch;
 use crate::db::migrations::count_pending;
+use crate::tracking::page;
 use crate::web::error::{ApiError, Code};
 use crate::web::frame::{Frame, Gate, Open};
 use crate::web::state::App;
@@ -35,7 +36,7 @@ pub fn router(running: &Running) -> Router {
     let app = &running.app;
     Router::new()
         .merge(inside(Frame::new(running.keys.clone()).with_places(app), merchants()))
-        .merge(inside(Frame::new(Open).with_places(app), links()))
+        .merge(inside(Frame::new(Open).with_places(app), links().merge(pages())))
         .merge(inside(Frame::new(Open), public()))
         .merge(inside(Frame::new(Open), Router::new().fallback(frame::no_route)))
         .with_state(running.clone())
@@ -75,6 +76,7 @@ fn merchants() -> Router<Running> {
         .route("/v1/opt_outs/emails", get(customers::http::list_opt_outs).post(customers::http::create_opt_out))
         .route("/v1/campaigns", get(campaigns::http::list).post(campaigns::http::create))
         .route("/v1/campaigns/{id}", get(campaigns::http::find).merge(patch(campaigns::http::change)))
+        .route("/v1/campaigns/{id}/links", get(campaigns::links::http::find).put(campaigns::links::http::put))
         .route("/v1/coupon_banks", get(coupon_banks::http::list).post(coupon_banks::http::create))
         .route("/v1/coupon_banks/{id}", get(coupon_banks::http::find).merge(patch(coupon_banks::http::change)))
         .route("/v1/coupon_banks/{id}/coupons", get(coupon_banks::http::list_coupons).post(coupon_banks::http::load))
@@ -116,6 +118,17 @@ fn public() -> Router<Running> {
 /// Called by friends.
 fn links() -> Router<Running> {
     Router::new().route("/{account_alias}/{code}", get(tracking::http::follow))
+}
+
+/// Called by shops' pages in browsers.
+fn pages() -> Router<Running> {
+    Router::new()
+        .route("/t/{site}/orders", post(tracking::orders::track).options(page::may_call))
+        .route("/t/{site}/customers", post(tracking::customers::track).options(page::may_call))
+        .route("/t/{site}/referral_codes", post(tracking::widget::issue).options(page::may_call))
+        .route("/t/{site}/shares", post(tracking::shares::track).options(page::may_call))
+        .route("/js/friendbuy.min.js", get(tracking::script::serve))
+        .route("/js/goodword.js", get(tracking::script::serve))
 }
 
 /// The process runs.

@@ -1,5 +1,6 @@
 //! The listener: it closes slow and silent clients, and on a signal answers what it accepted before it goes.
 
+use std::convert::Infallible;
 use std::io::IsTerminal;
 use std::net::SocketAddr;
 use std::time::Duration;
@@ -13,7 +14,8 @@ use tokio::signal::unix::{SignalKind, signal};
 use tower::ServiceBuilder;
 
 use crate::config::ServeArgs;
-use crate::web::state::{App, LaneLimits, Limits};
+use crate::web::state::{App, LaneLimits, Limits, VisitorLimits};
+use crate::web::visitor::Peer;
 use crate::web::{frame, paths};
 use crate::{router, worker};
 
@@ -52,6 +54,12 @@ impl From<&ServeArgs> for Limits {
                     .map_or(lanes.referral_code_writers, |count| count as usize),
                 queue_max: args.queue_max as usize,
                 batch_max: args.batch_max as usize,
+            },
+            visitors: VisitorLimits {
+                calls_per_minute: args.visitor_calls_per_minute,
+                codes_per_hour: args.visitor_codes_per_hour,
+                trusted_proxies: args.trusted_proxies.clone(),
+                ..VisitorLimits::default()
             },
             evaluation_interval: Some(args.evaluation_interval_ms)
                 .filter(|interval_ms| *interval_ms > 0)
@@ -92,7 +100,10 @@ pub async fn serve(
         // This also ends idle connections, so it is the longer of the two.
         .header_read_timeout(timeouts.idle.max(timeouts.first_head))
         .max_buf_size(HEAD_BYTES_MAX);
-    let served = server.serve(tower::make::Shared::new(service)).await;
+    let from_peer = tower::service_fn(move |peer: SocketAddr| {
+        std::future::ready(Ok::<_, Infallible>(Peer(peer.ip()).sign(service.clone())))
+    });
+    let served = server.serve(from_peer).await;
     // Also what a client no longer waits for is stored before we go.
     crew.stop().await;
     Ok(served?)

@@ -15,6 +15,7 @@ use crate::conversions::evaluation;
 use crate::coupon_banks::watch::Watch;
 use crate::purchases::lane::{self as purchases, PurchaseLane};
 use crate::referral_codes::lane::{self as referral_codes, ReferralCodeLane};
+use crate::tracking::budgets::Budgets;
 use crate::web::state::App;
 
 /// Starts all who work for this app.
@@ -22,7 +23,8 @@ pub fn start(app: &App) -> (Running, Crew) {
     let (keys, listening) = KeyCache::start(&app.pool);
     let (purchases, referral_codes) = (purchases::start(app), referral_codes::start(app));
     let low_banks = Watch::new(app.pool.clone());
-    let ways = Ways { app: app.clone(), keys, purchases, referral_codes, low_banks };
+    let budgets = Budgets::new(&app.limits.visitors);
+    let ways = Ways { app: app.clone(), keys, purchases, referral_codes, low_banks, budgets };
     let running = Running(Arc::new(ways));
     let evaluating = app.limits.evaluation_interval.map(|interval| Evaluating::start(app, interval));
     (running.clone(), Crew { running, listening, evaluating })
@@ -39,6 +41,7 @@ pub struct Ways {
     pub purchases: PurchaseLane,
     pub referral_codes: ReferralCodeLane,
     pub low_banks: Watch,
+    pub budgets: Budgets,
 }
 
 impl Deref for Running {
@@ -116,5 +119,17 @@ impl FromRef<Running> for ReferralCodeLane {
 impl FromRef<Running> for Watch {
     fn from_ref(running: &Running) -> Self {
         running.low_banks.clone()
+    }
+}
+
+impl FromRef<Running> for KeyCache {
+    fn from_ref(running: &Running) -> Self {
+        running.keys.clone()
+    }
+}
+
+impl FromRef<Running> for Budgets {
+    fn from_ref(running: &Running) -> Self {
+        running.budgets.clone()
     }
 }

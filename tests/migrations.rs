@@ -101,7 +101,7 @@ async fn the_account_comes_first_in_every_key_of_a_merchants_table() {
         join pg_attribute first on first.attrelid = t.conrelid and first.attnum = t.conkey[1]
         where t.connamespace = 'public'::regnamespace and t.contype in ('p', 'u', 'f') and first.attname <> 'account_id'
             -- the directories, keyed by what a request carries, and the accounts themselves
-            and t.conrelid::regclass::text not in ('accounts', 'account_aliases', 'api_keys', 'site_keys', '_sqlx_migrations')
+            and t.conrelid::regclass::text not in ('accounts', 'account_aliases', 'api_keys', 'site_keys', 'server_secrets', '_sqlx_migrations')
         order by 1";
     let found: Vec<String> = sqlx::query_scalar(askew).fetch_all(&mut conn).await.expect("the keys");
     assert_eq!(found, Vec::<String>::new());

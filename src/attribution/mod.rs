@@ -5,6 +5,7 @@
 pub mod fraud;
 
 use serde::Serialize;
+use time::OffsetDateTime;
 
 use crate::types::email::Email;
 use crate::types::ids::{CampaignId, ReferralCodeId};
@@ -17,6 +18,8 @@ use crate::types::text::OpaqueId;
 pub enum EvidenceKind {
     ReferralCode,
     CouponCode,
+    /// A click on a link, which the shop's page kept.
+    Visit,
 }
 
 impl EvidenceKind {
@@ -25,12 +28,15 @@ impl EvidenceKind {
         match self {
             Self::ReferralCode => "referral_code",
             Self::CouponCode => "coupon_code",
+            Self::Visit => "visit",
         }
     }
 }
 
-/// What decides first, in the legacy API (contract.md 0, fact 3).
-pub const LEGACY_PRECEDENCE: &[EvidenceKind] = &[EvidenceKind::ReferralCode, EvidenceKind::CouponCode];
+/// What decides first, in the legacy API (contract.md 0, fact 3). A code that came with an order was meant for it; a click may be
+/// weeks old.
+pub const LEGACY_PRECEDENCE: &[EvidenceKind] =
+    &[EvidenceKind::ReferralCode, EvidenceKind::CouponCode, EvidenceKind::Visit];
 
 /// An advocate, as a code leads to him.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -50,6 +56,10 @@ pub enum Finding {
     Unknown,
     /// A coupon of the account that nobody holds yet.
     Unbound,
+    /// Nothing that we signed for the account.
+    Forged,
+    /// A click too long before the order, or after it.
+    OutsideWindow(ReferralCodeId),
     /// An advocate's to whom nothing is credited any more.
     Blocked(Block, ReferralCodeId),
     /// An advocate's.
@@ -70,6 +80,8 @@ pub enum Block {
 pub struct Evidence {
     pub kind: EvidenceKind,
     pub finding: Finding,
+    /// Of a visit, when the link was clicked.
+    pub clicked_at: Option<OffsetDateTime>,
 }
 
 /// What tells who bought.
@@ -88,6 +100,8 @@ pub enum Reason {
     UnboundCode,
     BlockedCode,
     BlockedCustomer,
+    InvalidVisit,
+    ExpiredVisit,
 }
 
 impl Reason {
@@ -99,6 +113,8 @@ impl Reason {
             Self::UnboundCode => "unbound_code",
             Self::BlockedCode => "blocked_code",
             Self::BlockedCustomer => "blocked_customer",
+            Self::InvalidVisit => "invalid_visit",
+            Self::ExpiredVisit => "expired_visit",
         }
     }
 }
@@ -113,6 +129,8 @@ pub enum Verdict {
     UnboundCode,
     BlockedCode,
     BlockedCustomer,
+    InvalidVisit,
+    ExpiredVisit,
 }
 
 impl Verdict {
@@ -125,6 +143,8 @@ impl Verdict {
             Self::UnboundCode => "unbound_code",
             Self::BlockedCode => "blocked_code",
             Self::BlockedCustomer => "blocked_customer",
+            Self::InvalidVisit => "invalid_visit",
+            Self::ExpiredVisit => "expired_visit",
         }
     }
 }
@@ -163,6 +183,8 @@ pub struct Attribution {
     pub via: EvidenceKind,
     pub holder: Holder,
     pub fraud: Fraud,
+    /// When a link of his was clicked, if the order says so, whatever else decided.
+    pub visited_at: Option<OffsetDateTime>,
 }
 
 impl Attribution {
@@ -189,7 +211,7 @@ pub fn decide(buyer: &Buyer, evidence: &[Evidence], precedence: &[EvidenceKind])
         .iter()
         .filter_map(|evidence| match &evidence.finding {
             Finding::Names(holder) => Some((evidence.kind, holder)),
-            Finding::Unknown | Finding::Unbound | Finding::Blocked(..) => None,
+            _ => None,
         })
         .collect();
     let winner = named.first().copied();
@@ -200,6 +222,7 @@ pub fn decide(buyer: &Buyer, evidence: &[Evidence], precedence: &[EvidenceKind])
         Some((via, holder)) => Ok(Attribution {
             via,
             holder: holder.clone(),
+            visited_at: ranked.iter().find_map(|evidence| click_of(evidence, holder)),
             fraud: inspect(buyer, holder.external_id.as_ref(), holder.email.as_ref()),
         }),
         None => Err(why_nobody(&ranked)),
@@ -207,10 +230,22 @@ pub fn decide(buyer: &Buyer, evidence: &[Evidence], precedence: &[EvidenceKind])
     Decision { outcome, conflicting_codes, considered }
 }
 
+/// When a link of this advocate's code was clicked, if the evidence tells.
+fn click_of(evidence: &Evidence, advocate: &Holder) -> Option<OffsetDateTime> {
+    let clicked = match &evidence.finding {
+        Finding::Names(holder) => holder.referral_code_id,
+        Finding::OutsideWindow(id) => *id,
+        _ => return None,
+    };
+    evidence.clicked_at.filter(|_| clicked == advocate.referral_code_id)
+}
+
 fn consider(evidence: &Evidence, winner: Option<EvidenceKind>) -> Considered {
     let (verdict, referral_code_id) = match &evidence.finding {
         Finding::Unknown => (Verdict::UnknownCode, None),
         Finding::Unbound => (Verdict::UnboundCode, None),
+        Finding::Forged => (Verdict::InvalidVisit, None),
+        Finding::OutsideWindow(id) => (Verdict::ExpiredVisit, Some(*id)),
         Finding::Blocked(Block::Code, id) => (Verdict::BlockedCode, Some(*id)),
         Finding::Blocked(Block::Customer, id) => (Verdict::BlockedCustomer, Some(*id)),
         Finding::Names(holder) if winner == Some(evidence.kind) => (Verdict::Decided, Some(holder.referral_code_id)),
@@ -227,14 +262,14 @@ fn why_nobody(ranked: &[&Evidence]) -> Reason {
         Finding::Blocked(Block::Customer, _) => Some(Reason::BlockedCustomer),
         _ => None,
     });
-    if let Some(blocked) = blocked {
-        blocked
-    } else if ranked.iter().any(|evidence| evidence.finding == Finding::Unbound) {
-        Reason::UnboundCode
-    } else if ranked.is_empty() {
-        Reason::NoCode
-    } else {
-        Reason::UnknownCode
+    let is_any = |is_so: fn(&Finding) -> bool| ranked.iter().any(|evidence| is_so(&evidence.finding));
+    match blocked {
+        Some(blocked) => blocked,
+        None if is_any(|finding| *finding == Finding::Unbound) => Reason::UnboundCode,
+        None if is_any(|finding| matches!(finding, Finding::OutsideWindow(_))) => Reason::ExpiredVisit,
+        None if is_any(|finding| *finding == Finding::Unknown) => Reason::UnknownCode,
+        None if ranked.is_empty() => Reason::NoCode,
+        None => Reason::InvalidVisit,
     }
 }
 
@@ -273,8 +308,8 @@ mod tests {
 
     fn both(referral_code: Finding, coupon_code: Finding) -> [Evidence; 2] {
         [
-            Evidence { kind: EvidenceKind::CouponCode, finding: coupon_code },
-            Evidence { kind: EvidenceKind::ReferralCode, finding: referral_code },
+            Evidence { kind: EvidenceKind::CouponCode, finding: coupon_code, clicked_at: None },
+            Evidence { kind: EvidenceKind::ReferralCode, finding: referral_code, clicked_at: None },
         ]
     }
 
@@ -318,6 +353,36 @@ mod tests {
     }
 
     #[test]
+    fn a_visit_decides_last_and_tells_when_the_link_was_clicked_whatever_decides() {
+        let clicked_at = Some(OffsetDateTime::UNIX_EPOCH);
+        let visit = |finding| Evidence { kind: EvidenceKind::Visit, finding, clicked_at };
+        let decision = |codes: [Evidence; 2], visit| {
+            let evidence = [codes[0].clone(), codes[1].clone(), visit];
+            decide(&Buyer::default(), &evidence, LEGACY_PRECEDENCE)
+        };
+        let one = || Finding::Names(holder(1, "A", ""));
+        let alone = decision(both(Finding::Unknown, Finding::Unbound), visit(one()));
+        assert_eq!(via(&alone), Some(EvidenceKind::Visit));
+        assert_eq!(alone.outcome.expect("attributed").visited_at, clicked_at);
+        let by_coupon = decision(both(Finding::Unknown, one()), visit(one()));
+        assert_eq!(via(&by_coupon), Some(EvidenceKind::CouponCode));
+        assert_eq!(by_coupon.outcome.expect("attributed").visited_at, clicked_at);
+        let of_another = decision(both(Finding::Unknown, one()), visit(Finding::Names(holder(2, "B", ""))));
+        assert!(of_another.conflicting_codes);
+        assert_eq!(of_another.outcome.expect("attributed").visited_at, None);
+        let late = decision(both(one(), Finding::Unknown), visit(Finding::OutsideWindow(ReferralCodeId(1))));
+        assert_eq!(late.outcome.expect("attributed").visited_at, clicked_at);
+        for (finding, reason) in [
+            (Finding::Forged, Reason::InvalidVisit),
+            (Finding::OutsideWindow(ReferralCodeId(1)), Reason::ExpiredVisit),
+            (Finding::Blocked(Block::Code, ReferralCodeId(1)), Reason::BlockedCode),
+        ] {
+            let nobody = decide(&Buyer::default(), &[visit(finding)], LEGACY_PRECEDENCE);
+            assert_eq!(nobody.outcome.err(), Some(reason));
+        }
+    }
+
+    #[test]
     fn buying_through_ones_own_code_is_seen() {
         let table = [
             ("C1", "", (false, false, true)),
@@ -339,7 +404,7 @@ mod tests {
         #[test]
         fn the_buyer_is_never_credited_without_a_flag(id in "[A-C][0-2]", email in "[ab]\\.?[ab](\\+x)?@gmail\\.com") {
             let advocate = holder(1, &id, &email);
-            let evidence = [Evidence { kind: EvidenceKind::CouponCode, finding: Finding::Names(advocate) }];
+            let evidence = [Evidence { kind: EvidenceKind::CouponCode, finding: Finding::Names(advocate), clicked_at: None }];
             for who in [buyer(&id, ""), buyer("", &email), buyer("other", &email.to_uppercase())] {
                 let decision = decide(&who, &evidence, LEGACY_PRECEDENCE);
                 prop_assert!(decision.outcome.expect("attributed").fraud.is_seen());

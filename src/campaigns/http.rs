@@ -135,6 +135,7 @@ pub async fn change(
     changed.await?.map(|terms| Json(terms.into())).ok_or_else(not_found)
 }
 
-fn not_found() -> ApiError {
+/// The answer where no campaign has the id.
+pub fn not_found() -> ApiError {
     ApiError::new(Code::CampaignNotFound, "there is no such campaign; GET /v1/campaigns lists yours")
 }

@@ -1,6 +1,7 @@
 //! Campaigns: the terms under which referring is rewarded. On the compatible wire also called widgets.
 
 pub mod http;
+pub mod links;
 pub mod rules;
 pub mod store;
 

@@ -25,11 +25,38 @@ pub struct Rules {
     pub maximum_rewards_per_advocate: Option<i32>,
     /// What becomes of a conversion whose buyer seems to be his own advocate.
     pub self_referral: SelfReferral,
+    /// What becomes of a conversion whose order only a page in a browser reported.
+    pub unverified_orders: UnverifiedOrders,
     /// How many letters of two addresses at one provider may differ and still look like one person's; without it, spelling is
     /// not compared.
     pub similar_email_edits: Option<i32>,
     /// What an advocate gets; without it, nothing.
     pub reward: Option<RewardRule>,
+}
+
+/// What becomes of orders that only a page in a browser reported.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "snake_case")]
+pub enum UnverifiedOrders {
+    /// They wait until a server or a till reports them too, or for a person.
+    #[default]
+    Hold,
+    /// They count like any other.
+    Accept,
+}
+
+impl UnverifiedOrders {
+    /// Its spelling on the wire and in the database.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Hold => "hold",
+            Self::Accept => "accept",
+        }
+    }
+
+    fn named(text: &str) -> Option<Self> {
+        [Self::Hold, Self::Accept].into_iter().find(|one| one.as_str() == text)
+    }
 }
 
 /// What an advocate gets for a conversion.
@@ -77,6 +104,7 @@ pub struct RuleColumns {
     pub minimum_amount: Option<Decimal>,
     pub maximum_rewards: Option<i32>,
     pub self_referral: String,
+    pub unverified_orders: String,
     pub similar_email_edits: Option<i32>,
     pub reward_type: Option<String>,
     pub reward_unit: Option<String>,
@@ -100,6 +128,7 @@ impl From<RuleColumns> for Rules {
             minimum_amount: columns.minimum_amount.map(Number),
             maximum_rewards_per_advocate: columns.maximum_rewards,
             self_referral: SelfReferral::from(columns.self_referral),
+            unverified_orders: UnverifiedOrders::named(&columns.unverified_orders).unwrap_or_default(),
             similar_email_edits: columns.similar_email_edits,
             reward,
         }
@@ -117,6 +146,7 @@ impl Rules {
             minimum_amount: self.minimum_amount.map(|minimum| minimum.0),
             maximum_rewards: self.maximum_rewards_per_advocate,
             self_referral: self.self_referral.as_str().to_owned(),
+            unverified_orders: self.unverified_orders.as_str().to_owned(),
             similar_email_edits: self.similar_email_edits,
             reward_type: reward.map(|reward| reward.kind.as_str().to_owned()),
             reward_unit: reward.and_then(|reward| reward.unit.as_ref()).map(|unit| unit.as_str().to_owned()),
@@ -138,6 +168,13 @@ pub fn read(fields: &Fields<'_>, currency: Currency) -> Option<Rules> {
             SelfReferral::default()
         })
     });
+    let unverified_orders = rules.text("unverified_orders").and_then(|text| {
+        let found = UnverifiedOrders::named(&text);
+        if found.is_none() {
+            rules.fault("unverified_orders", "invalid_value", "must be hold or accept");
+        }
+        found
+    });
     Some(Rules {
         attribution_window_days: whole(&rules, "attribution_window_days", 1, 3650),
         days_to_delay: whole(&rules, "days_to_delay", 0, 365).unwrap_or_default(),
@@ -145,6 +182,7 @@ pub fn read(fields: &Fields<'_>, currency: Currency) -> Option<Rules> {
         minimum_amount,
         maximum_rewards_per_advocate: whole(&rules, "maximum_rewards_per_advocate", 1, 1_000_000),
         self_referral: self_referral.unwrap_or_default(),
+        unverified_orders: unverified_orders.unwrap_or_default(),
         similar_email_edits: whole(&rules, "similar_email_edits", 1, 3),
         reward: rules.object("reward").and_then(|reward| read_reward(&reward, currency)),
     })

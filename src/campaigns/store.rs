@@ -27,6 +27,7 @@ struct TermsRow {
     minimum_amount: Option<Decimal>,
     maximum_rewards: Option<i32>,
     self_referral: String,
+    unverified_orders: String,
     similar_email_edits: Option<i32>,
     reward_type: Option<String>,
     reward_unit: Option<String>,
@@ -43,6 +44,7 @@ impl From<TermsRow> for Terms {
             minimum_amount: row.minimum_amount,
             maximum_rewards: row.maximum_rewards,
             self_referral: row.self_referral,
+            unverified_orders: row.unverified_orders,
             similar_email_edits: row.similar_email_edits,
             reward_type: row.reward_type,
             reward_unit: row.reward_unit,
@@ -75,13 +77,13 @@ pub async fn insert(
         TermsRow,
         r#"insert into campaigns (account_id, id, name, destination_url, archived, created_at,
             attribution_window_days, days_to_delay, new_customers_only, minimum_amount, maximum_rewards, self_referral,
-            similar_email_edits, reward_type, reward_unit, reward_value, reward_cap)
+            unverified_orders, similar_email_edits, reward_type, reward_unit, reward_value, reward_cap)
         values ($1, coalesce($2, nextval(pg_get_serial_sequence('campaigns', 'id'))), $3, $4, $5, $6,
-            $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, $17)
+            $7, $8, $9, $10, $11, $12, $18, $13, $14, $15, $16, $17)
         on conflict on constraint campaigns_pkey do nothing
         returning account_id, id, name, destination_url, archived, created_at,
             attribution_window_days, days_to_delay, new_customers_only, minimum_amount, maximum_rewards, self_referral,
-            similar_email_edits, reward_type, reward_unit, reward_value, reward_cap"#,
+            unverified_orders, similar_email_edits, reward_type, reward_unit, reward_value, reward_cap"#,
         account.0,
         new.id.map(|id| id.0),
         new.name.as_str(),
@@ -98,7 +100,8 @@ pub async fn insert(
         rules.reward_type,
         rules.reward_unit,
         rules.reward_value,
-        rules.reward_cap
+        rules.reward_cap,
+        rules.unverified_orders
     )
     .fetch_optional(conn)
     .await?;
@@ -119,7 +122,7 @@ pub async fn update(
         where account_id = $1 and id = $2
         returning account_id, id, name, destination_url, archived, created_at,
             attribution_window_days, days_to_delay, new_customers_only, minimum_amount, maximum_rewards, self_referral,
-            similar_email_edits, reward_type, reward_unit, reward_value, reward_cap"#,
+            unverified_orders, similar_email_edits, reward_type, reward_unit, reward_value, reward_cap"#,
         account.0,
         id.0,
         change.name.as_ref().map(Name::as_str),
@@ -142,7 +145,8 @@ pub async fn update_rules(
     sqlx::query!(
         r#"update campaigns
         set attribution_window_days = $3, days_to_delay = $4, new_customers_only = $5, minimum_amount = $6, maximum_rewards = $7,
-            self_referral = $8, similar_email_edits = $9, reward_type = $10, reward_unit = $11, reward_value = $12, reward_cap = $13
+            self_referral = $8, similar_email_edits = $9, reward_type = $10, reward_unit = $11, reward_value = $12, reward_cap = $13,
+            unverified_orders = $14
         where account_id = $1 and id = $2"#,
         account.0,
         id.0,
@@ -156,7 +160,8 @@ pub async fn update_rules(
         rules.reward_type,
         rules.reward_unit,
         rules.reward_value,
-        rules.reward_cap
+        rules.reward_cap,
+        rules.unverified_orders
     )
     .execute(conn)
     .await?;
@@ -210,7 +215,7 @@ pub async fn find(conn: &mut PgConnection, account: AccountId, id: CampaignId) -
         TermsRow,
         r#"select account_id, id, name, destination_url, archived, created_at,
             attribution_window_days, days_to_delay, new_customers_only, minimum_amount, maximum_rewards, self_referral,
-            similar_email_edits, reward_type, reward_unit, reward_value, reward_cap
+            unverified_orders, similar_email_edits, reward_type, reward_unit, reward_value, reward_cap
         from campaigns
         where account_id = $1 and id = $2"#,
         account.0,
@@ -227,7 +232,7 @@ pub async fn find_terms(conn: &mut PgConnection, account: AccountId, ids: &[Camp
         TermsRow,
         r#"select g.account_id, g.id, g.name, g.destination_url, g.archived, g.created_at,
             g.attribution_window_days, g.days_to_delay, g.new_customers_only, g.minimum_amount, g.maximum_rewards, g.self_referral,
-            g.similar_email_edits, g.reward_type, g.reward_unit, g.reward_value, g.reward_cap
+            g.unverified_orders, g.similar_email_edits, g.reward_type, g.reward_unit, g.reward_value, g.reward_cap
         from unnest($2::bigint[]) as wanted (id)
         join campaigns g on g.account_id = $1 and g.id = wanted.id"#,
         account.0,
@@ -267,7 +272,7 @@ pub async fn list(
         TermsRow,
         r#"select account_id, id, name, destination_url, archived, created_at,
             attribution_window_days, days_to_delay, new_customers_only, minimum_amount, maximum_rewards, self_referral,
-            similar_email_edits, reward_type, reward_unit, reward_value, reward_cap
+            unverified_orders, similar_email_edits, reward_type, reward_unit, reward_value, reward_cap
         from campaigns
         where account_id = $1 and id > $2
         order by id

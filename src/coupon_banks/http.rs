@@ -276,7 +276,7 @@ pub async fn load(
     let Ok(_place) = app.uploads_in_flight.try_acquire() else {
         return Err(ApiError::new(Code::Overloaded, "too many files at once; nothing was loaded, send it again"));
     };
-    let reader = BodyReader::new(request.into_body(), app.limits);
+    let reader = BodyReader::new(request.into_body(), app.limits.clone());
     let report = import::load(&app.pool, load, reader).await?;
     Ok(Json(LoadOut::from(report)))
 }

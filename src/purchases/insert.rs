@@ -77,7 +77,9 @@ pub async fn insert_few(conn: &mut PgConnection, new: &[NewPurchase<'_>], now: O
         &converted.fuzzy_email,
         &converted.same_customer,
         &converted.same_shopper,
-        &columns.user_agents as &[Option<&str>]
+        &columns.user_agents as &[Option<&str>],
+        &columns.channels as &[&str],
+        &columns.visits as &[Option<OffsetDateTime>]
     )
     .fetch_all(conn)
     .await
@@ -118,8 +120,9 @@ pub async fn insert_one(
         r#"with purchase as (
             insert into purchases (account_id, source, order_id, amount, currency, email, new_customer, ordered_at, customer_id,
                 customer_external_id, customer_email, customer_first_name, customer_last_name, products, ip_address, coupon_code,
-                referral_code, attributed_via, attributed_referral_code_id, reason, conflicting_codes, considered, created_at, user_agent)
-            values ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, $17, $18, $19, $20, $21, $22, $23, $30)
+                referral_code, attributed_via, attributed_referral_code_id, reason, conflicting_codes, considered, created_at, user_agent,
+                channel, visited_at)
+            values ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, $17, $18, $19, $20, $21, $22, $23, $30, $31, $32)
             on conflict on constraint purchases_source_order_id_key do nothing
             returning account_id, id
         ), conversion as (
@@ -158,7 +161,9 @@ pub async fn insert_one(
         fraud.fuzzy_email,
         fraud.same_customer,
         fraud.same_shopper,
-        row.user_agent.as_ref().map(UserAgent::as_str)
+        row.user_agent.as_ref().map(UserAgent::as_str),
+        row.channel.as_str(),
+        found.and_then(|found| found.visited_at)
     )
     .fetch_optional(conn)
     .await?;
@@ -190,6 +195,8 @@ struct Columns<'a> {
     conflicting: Vec<bool>,
     considered: Vec<Json<&'a [Considered]>>,
     user_agents: Vec<Option<&'a str>>,
+    channels: Vec<&'a str>,
+    visits: Vec<Option<OffsetDateTime>>,
 }
 
 impl<'a> Columns<'a> {
@@ -227,6 +234,8 @@ impl<'a> Columns<'a> {
             conflicting: decisions.iter().map(|decision| decision.conflicting_codes).collect(),
             considered: decisions.iter().map(|decision| Json(decision.considered.as_slice())).collect(),
             user_agents: rows.iter().map(|row| row.user_agent.as_ref().map(UserAgent::as_str)).collect(),
+            channels: rows.iter().map(|row| row.channel.as_str()).collect(),
+            visits: attributions().map(|found| found.and_then(|found| found.visited_at)).collect(),
         }
     }
 }

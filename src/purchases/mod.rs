@@ -13,6 +13,7 @@ pub mod list_store;
 pub mod record;
 pub mod refunds;
 pub mod store;
+mod visits;
 
 use std::net::IpAddr;
 
@@ -20,11 +21,13 @@ use serde::{Deserialize, Serialize};
 use time::OffsetDateTime;
 
 use crate::customers::{Customer, Person};
+use crate::types::channel::Channel;
 use crate::types::codes::RecordedCode;
 use crate::types::email::Email;
 use crate::types::ids::{AccountId, CampaignId, ConversionId, CustomerId, PurchaseId};
 use crate::types::money::{Money, Price};
 use crate::types::text::{Name, OpaqueId, UserAgent};
+use crate::types::visit::VisitToken;
 
 /// What names an order, for ever. The empty source is the web shop's.
 #[derive(Clone, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
@@ -60,6 +63,9 @@ pub struct PurchaseToRecord {
     pub user_agent: Option<UserAgent>,
     pub coupon_code: Option<RecordedCode>,
     pub referral_code: Option<RecordedCode>,
+    /// Not a fact of the order either.
+    pub visit: Option<VisitToken>,
+    pub channel: Channel,
 }
 
 /// What became of it.
@@ -92,6 +98,8 @@ pub struct Purchase {
     pub ip_address: Option<String>,
     pub coupon_code: Option<RecordedCode>,
     pub referral_code: Option<RecordedCode>,
+    /// Through which the report came that is in force.
+    pub channel: Channel,
     pub attribution: Option<AttributedTo>,
     pub reason: Option<String>,
     pub conversion: Option<Conversion>,

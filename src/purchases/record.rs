@@ -10,6 +10,7 @@ use sqlx::PgConnection;
 use time::OffsetDateTime;
 
 use super::insert::{self, Ids, NewPurchase, Stored};
+use super::visits::Visits;
 use super::{AttributedTo, Conversion, OrderKey, Purchase, PurchaseToRecord, Recorded, facts, store};
 use crate::attribution::{self, Attribution, Block, Buyer, Decision, Evidence, EvidenceKind, Finding, Holder};
 use crate::conversions::Status;
@@ -30,7 +31,7 @@ pub async fn record_few(
     rows: &[PurchaseToRecord],
     now: OffsetDateTime,
 ) -> Result<Vec<Recorded>, Abort> {
-    let batch = Batch::decide(alone.reading(), rows).await?;
+    let batch = Batch::decide(alone.reading(), rows, now).await?;
     let ids = match batch.new.as_slice() {
         [one] => {
             let stored = insert::insert_one(alone.storing(), one, now).await?;
@@ -48,7 +49,7 @@ pub async fn record_batch(
     rows: &[PurchaseToRecord],
     now: OffsetDateTime,
 ) -> Result<Vec<Recorded>, Abort> {
-    let batch = Batch::decide(conn, rows).await?;
+    let batch = Batch::decide(conn, rows, now).await?;
     let mut ids = HashMap::with_capacity(batch.new.len());
     for few in batch.new.chunks(FEW) {
         ids.extend(insert::insert_few(conn, few, now).await?);
@@ -66,7 +67,7 @@ struct Batch<'a> {
 
 impl<'a> Batch<'a> {
     /// Decides who referred each order, on what its codes lead to.
-    async fn decide(conn: &mut PgConnection, rows: &'a [PurchaseToRecord]) -> sqlx::Result<Self> {
+    async fn decide(conn: &mut PgConnection, rows: &'a [PurchaseToRecord], now: OffsetDateTime) -> sqlx::Result<Self> {
         let mut firsts: Vec<&PurchaseToRecord> = rows.iter().collect();
         // A stable sort: of one order's reports the first stays first.
         firsts.sort_by_key(|row| &row.key);
@@ -74,7 +75,7 @@ impl<'a> Batch<'a> {
         let evidence = CodeBook::load(conn, &firsts).await?;
         let friends = recognise(conn, &firsts).await?;
         let new = firsts.into_iter().zip(friends).map(|(row, customer_id)| {
-            let decision = attribution::decide(&buyer(row), &evidence.about(row), attribution::LEGACY_PRECEDENCE);
+            let decision = attribution::decide(&buyer(row), &evidence.about(row, now), attribution::LEGACY_PRECEDENCE);
             NewPurchase { row, customer_id, decision }
         });
         Ok(Self { rows, new: new.collect(), evidence })
@@ -160,6 +161,7 @@ fn stored_purchase(new: &NewPurchase<'_>, evidence: &CodeBook, ids: Ids, now: Of
         ip_address: row.ip_address.map(|ip| ip.to_string()),
         coupon_code: row.coupon_code.clone(),
         referral_code: row.referral_code.clone(),
+        channel: row.channel,
         attribution,
         reason: new.decision.outcome.as_ref().err().map(|reason| reason.as_str().to_owned()),
         conversion,
@@ -184,9 +186,13 @@ async fn recognise(conn: &mut PgConnection, rows: &[&PurchaseToRecord]) -> sqlx:
 }
 
 /// Decides who referred an order, and stores nothing. Gives the advocate too.
-pub async fn decide(conn: &mut PgConnection, row: &PurchaseToRecord) -> sqlx::Result<(Decision, Option<AttributedTo>)> {
+pub async fn decide(
+    conn: &mut PgConnection,
+    row: &PurchaseToRecord,
+    now: OffsetDateTime,
+) -> sqlx::Result<(Decision, Option<AttributedTo>)> {
     let evidence = CodeBook::load(conn, &[row]).await?;
-    let decision = attribution::decide(&buyer(row), &evidence.about(row), attribution::LEGACY_PRECEDENCE);
+    let decision = attribution::decide(&buyer(row), &evidence.about(row, now), attribution::LEGACY_PRECEDENCE);
     let found = decision.outcome.as_ref().ok();
     let to = found.and_then(|found| evidence.attributed_to(row, found.via, decision.conflicting_codes));
     Ok((decision, to))
@@ -197,6 +203,7 @@ struct CodeBook {
     referral_codes: HashMap<(AccountId, CodeKey), CodeHolder>,
     /// Nobody holds the coupons that are free.
     coupons: HashMap<(AccountId, CodeKey), Option<CodeHolder>>,
+    visits: Visits,
 }
 
 impl CodeBook {
@@ -204,29 +211,44 @@ impl CodeBook {
         let presented = |code: fn(&PurchaseToRecord) -> Option<&RecordedCode>| -> (Vec<AccountId>, Vec<CodeKey>) {
             rows.iter().filter_map(|row| Some((row.key.account_id, code(row)?.key()?))).unzip()
         };
-        let (accounts, keys) = presented(|row| row.referral_code.as_ref());
+        let visits = Visits::load(conn, rows).await?;
+        let (mut accounts, mut keys) = presented(|row| row.referral_code.as_ref());
+        for (account, key) in visits.codes() {
+            accounts.push(account);
+            keys.push(key);
+        }
         let referral_codes =
             if keys.is_empty() { Vec::new() } else { holders::find_holders(conn, &accounts, &keys).await? };
         let (accounts, keys) = presented(|row| row.coupon_code.as_ref());
         let coupons =
             if keys.is_empty() { Vec::new() } else { holders::find_coupon_holders(conn, &accounts, &keys).await? };
-        Ok(Self { referral_codes: referral_codes.into_iter().collect(), coupons: coupons.into_iter().collect() })
+        Ok(Self {
+            referral_codes: referral_codes.into_iter().collect(),
+            coupons: coupons.into_iter().collect(),
+            visits,
+        })
     }
 
     fn find(&self, row: &PurchaseToRecord, kind: EvidenceKind) -> Option<Option<&CodeHolder>> {
         let code = match kind {
             EvidenceKind::ReferralCode => &row.referral_code,
             EvidenceKind::CouponCode => &row.coupon_code,
+            EvidenceKind::Visit => {
+                let (visit, key) = self.visits.find(row)?;
+                return self.referral_codes.get(&(visit.account_id, key.clone())).map(Some);
+            }
         };
         let key = (row.key.account_id, code.as_ref()?.key()?);
-        match kind {
-            EvidenceKind::ReferralCode => self.referral_codes.get(&key).map(Some),
-            EvidenceKind::CouponCode => self.coupons.get(&key).map(Option::as_ref),
+        if kind == EvidenceKind::CouponCode {
+            self.coupons.get(&key).map(Option::as_ref)
+        } else {
+            self.referral_codes.get(&key).map(Some)
         }
     }
 
     /// The evidence that one purchase carries. A blank code is none.
-    fn about(&self, row: &PurchaseToRecord) -> Vec<Evidence> {
+    fn about(&self, row: &PurchaseToRecord, now: OffsetDateTime) -> Vec<Evidence> {
+        let visit = self.visits.evidence(row, self.find(row, EvidenceKind::Visit).flatten(), now);
         let codes = [(EvidenceKind::ReferralCode, &row.referral_code), (EvidenceKind::CouponCode, &row.coupon_code)];
         codes
             .into_iter()
@@ -237,8 +259,9 @@ impl CodeBook {
                     Some(None) => Finding::Unbound,
                     None => Finding::Unknown,
                 };
-                Evidence { kind, finding }
+                Evidence { kind, finding, clicked_at: None }
             })
+            .chain(visit)
             .collect()
     }
 

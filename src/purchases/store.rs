@@ -7,6 +7,7 @@ use time::OffsetDateTime;
 
 use super::{AttributedTo, Conversion, OrderKey, Product, Purchase};
 use crate::customers::Customer;
+use crate::types::channel::Channel;
 use crate::types::codes::{CouponCode, RecordedCode, ReferralCode};
 use crate::types::email::Email;
 use crate::types::ids::{AccountId, CampaignId, ConversionId, CustomerId, PurchaseId};
@@ -30,7 +31,7 @@ pub async fn find_all(conn: &mut PgConnection, keys: &[&OrderKey]) -> sqlx::Resu
             p.customer_external_id as "customer_external_id: OpaqueId", p.customer_email as "customer_email: Email",
             p.customer_first_name, p.customer_last_name, p.products as "products: Json<Vec<Product>>", p.ip_address,
             p.coupon_code as "coupon_code: RecordedCode", p.referral_code as "referral_code: RecordedCode",
-            p.attributed_via, p.reason, p.conflicting_codes, p.created_at,
+            p.channel, p.attributed_via, p.reason, p.conflicting_codes, p.created_at,
             r.code as "held_referral_code?: ReferralCode", c.code as "held_coupon_code?: CouponCode",
             g.id as "campaign_id?: CampaignId", g.name as "campaign_name?",
             u.id as "advocate_id?: CustomerId", u.external_id as "advocate_external_id?: OpaqueId", u.email as "advocate_email?: Email",
@@ -74,6 +75,7 @@ struct PurchaseRow {
     ip_address: Option<String>,
     coupon_code: Option<RecordedCode>,
     referral_code: Option<RecordedCode>,
+    channel: String,
     attributed_via: Option<String>,
     reason: Option<String>,
     conflicting_codes: bool,
@@ -149,6 +151,7 @@ impl From<PurchaseRow> for Purchase {
             ip_address: row.ip_address,
             coupon_code: row.coupon_code,
             referral_code: row.referral_code,
+            channel: Channel::from(row.channel),
             reason: row.reason,
             created_at: row.created_at,
         }

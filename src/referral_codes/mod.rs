@@ -11,6 +11,7 @@ pub mod list;
 pub mod list_store;
 mod named;
 pub mod store;
+pub mod visits;
 
 use std::net::IpAddr;
 

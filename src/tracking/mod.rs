@@ -1,4 +1,12 @@
-//! The browser's side: for now, trackable links lead where their campaign says.
+//! The browser's side: trackable links, the script of shops' pages, and what those pages report. Anybody can call here, so every
+//! address has a budget, and no answer tells whether a code exists.
 
+pub mod budgets;
+pub mod customers;
 pub mod http;
+pub mod orders;
+pub mod page;
+pub mod script;
+pub mod shares;
 pub mod store;
+pub mod widget;

@@ -2,6 +2,7 @@
 //!
 //! Each bound stands here and again as a `check` in the migrations. Imports nothing of ours, does no IO.
 
+pub mod channel;
 pub mod clock;
 pub mod codes;
 pub mod date;
@@ -13,3 +14,4 @@ pub mod self_referral;
 pub mod text;
 pub mod unit;
 pub mod url;
+pub mod visit;

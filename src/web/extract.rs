@@ -59,7 +59,7 @@ where
         }
         let media = MediaType::of(request.headers())?;
         let query = request.uri().query().map(str::to_owned);
-        let bytes = read_whole(request.into_body(), app).await?;
+        let bytes = read_whole(request.into_body(), app.limits.body_bytes_max, app).await?;
         let first = bytes.trim_ascii_start().first().copied();
         Ok(Self(match (first, media) {
             (None, _) if query.is_some() => json::from_brackets(query.as_deref().unwrap_or_default())?,
@@ -116,12 +116,43 @@ pub fn refuse_encodings(headers: &HeaderMap) -> Result<(), ApiError> {
     Ok(())
 }
 
-async fn read_whole(body: HttpBody, app: &App) -> Result<Bytes, ApiError> {
-    let limited = Limited::new(body, app.limits.body_bytes_max);
+/// What a page in a browser sends, read as a tree: JSON whatever its type says, for `text/plain` spares a page a question before
+/// each call.
+pub struct PageBody(Node);
+
+/// Largest body of a page, in bytes.
+pub const PAGE_BODY_BYTES_MAX: usize = 64 << 10;
+
+impl PageBody {
+    /// Reads a value out of the body, or says all that is wrong with it.
+    pub fn read<T>(&self, read: impl FnOnce(&Fields<'_>) -> Option<T>) -> Result<T, ApiError> {
+        Ok(Fields::read(&self.0, read)?)
+    }
+}
+
+impl<S: Send + Sync> FromRequest<S> for PageBody
+where
+    App: FromRef<S>,
+{
+    type Rejection = ApiError;
+
+    async fn from_request(request: Request, state: &S) -> Result<Self, ApiError> {
+        let app = &App::from_ref(state);
+        if request.body().size_hint().lower() > PAGE_BODY_BYTES_MAX as u64 {
+            return Err(too_large(PAGE_BODY_BYTES_MAX));
+        }
+        refuse_encodings(request.headers())?;
+        let bytes = read_whole(request.into_body(), PAGE_BODY_BYTES_MAX, app).await?;
+        Ok(Self(json::parse_object(&bytes)?))
+    }
+}
+
+async fn read_whole(body: HttpBody, bytes_max: usize, app: &App) -> Result<Bytes, ApiError> {
+    let limited = Limited::new(body, bytes_max);
     match tokio::time::timeout(app.limits.body_timeout, limited.collect()).await {
         Err(_elapsed) => Err(too_slow()),
         Ok(Ok(whole)) => Ok(whole.to_bytes()),
-        Ok(Err(fault)) if fault.is::<LengthLimitError>() => Err(too_large(app.limits.body_bytes_max)),
+        Ok(Err(fault)) if fault.is::<LengthLimitError>() => Err(too_large(bytes_max)),
         Ok(Err(_)) => Err(cut_short()),
     }
 }

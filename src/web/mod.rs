@@ -14,3 +14,4 @@ pub mod paths;
 pub mod state;
 pub mod upload;
 pub mod values;
+pub mod visitor;

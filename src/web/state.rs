@@ -1,8 +1,10 @@
 //! What every handler may use. Defined below the features, so that nobody imports the router to get it.
 
+use std::num::NonZeroU32;
 use std::sync::Arc;
 use std::time::Duration;
 
+use ipnet::IpNet;
 use metrics_exporter_prometheus::PrometheusHandle;
 use sqlx::PgPool;
 use tokio::sync::Semaphore;
@@ -11,7 +13,7 @@ use tokio_util::sync::CancellationToken;
 use crate::types::clock::Clock;
 
 /// Limits on what one client may ask of the server.
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Debug)]
 pub struct Limits {
     /// Largest JSON body, in bytes.
     pub body_bytes_max: usize,
@@ -26,8 +28,34 @@ pub struct Limits {
     /// How many requests are worked on at once; the next is asked to come again.
     pub requests_in_flight_max: usize,
     pub lanes: LaneLimits,
+    pub visitors: VisitorLimits,
     /// How long the evaluation of conversions rests between two batches. Without it this process evaluates none.
     pub evaluation_interval: Option<Duration>,
+}
+
+/// What a stranger may ask, address by address.
+#[derive(Clone, Debug)]
+pub struct VisitorLimits {
+    /// How many calls pages in browsers may make from one address in a minute.
+    pub calls_per_minute: NonZeroU32,
+    /// How many referral codes the widget gives to one address in an hour.
+    pub codes_per_hour: NonZeroU32,
+    /// How many unknown codes of links are looked up for one address in an hour.
+    pub unknown_codes_per_hour: NonZeroU32,
+    /// Proxies whose word counts on where a request comes from.
+    pub trusted_proxies: Vec<IpNet>,
+}
+
+impl Default for VisitorLimits {
+    fn default() -> Self {
+        let at_most = |count| NonZeroU32::new(count).unwrap_or(NonZeroU32::MIN);
+        Self {
+            calls_per_minute: at_most(120),
+            codes_per_hour: at_most(30),
+            unknown_codes_per_hour: at_most(20),
+            trusted_proxies: Vec::new(),
+        }
+    }
 }
 
 /// How requests that store are gathered into batches.
@@ -62,6 +90,7 @@ impl Default for Limits {
             uploads_in_flight_max: 8,
             requests_in_flight_max: 1024,
             lanes: LaneLimits::default(),
+            visitors: VisitorLimits::default(),
             evaluation_interval: None,
         }
     }
@@ -99,15 +128,17 @@ pub struct Shared {
 impl App {
     /// The state of a server that is about to start.
     pub fn new(pool: PgPool, clock: Clock, public_url: &str, limits: Limits, metrics: PrometheusHandle) -> Self {
+        let (in_flight, bulk) = (limits.requests_in_flight_max, (limits.lanes.queue_max / 2).max(1));
+        let uploads = limits.uploads_in_flight_max;
         Self(Arc::new(Shared {
             pool,
             clock,
             public_url: public_url.trim_end_matches('/').to_owned(),
             limits,
             metrics,
-            in_flight: Semaphore::new(limits.requests_in_flight_max),
-            uploads_in_flight: Arc::new(Semaphore::new(limits.uploads_in_flight_max)),
-            bulk_rows_in_lanes: Semaphore::new((limits.lanes.queue_max / 2).max(1)),
+            in_flight: Semaphore::new(in_flight),
+            uploads_in_flight: Arc::new(Semaphore::new(uploads)),
+            bulk_rows_in_lanes: Semaphore::new(bulk),
             stopping: CancellationToken::new(),
         }))
     }

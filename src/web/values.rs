@@ -7,6 +7,7 @@ use crate::types::codes::{CouponCode, InvalidCode, RecordedCode, ReferralCode};
 use crate::types::email::Email;
 use crate::types::text::{InvalidText, Name, OpaqueId, UserAgent};
 use crate::types::url::WebUrl;
+use crate::types::visit::VisitToken;
 
 fn invalid_text(fault: &InvalidText) -> Invalid {
     let code = match fault {
@@ -94,6 +95,14 @@ impl FieldValue for IpAddr {
 }
 
 impl FieldValue for UserAgent {
+    const BLANK_IS_ABSENT: bool = true;
+
+    fn read(scalar: Scalar<'_>) -> Result<Self, Invalid> {
+        Self::try_from(scalar.text()?).map_err(|fault| invalid_text(&fault))
+    }
+}
+
+impl FieldValue for VisitToken {
     const BLANK_IS_ABSENT: bool = true;
 
     fn read(scalar: Scalar<'_>) -> Result<Self, Invalid> {

@@ -24,6 +24,7 @@ mod lists;
 mod lookup;
 mod order_rules;
 mod order_values;
+mod pages;
 mod purchase_batches;
 mod purchases;
 mod races;

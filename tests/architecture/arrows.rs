@@ -70,7 +70,19 @@ const TABLE: [(&str, &[&str]); 23] = [
     ),
     (
         "tracking",
-        &["types", "config", "telemetry", "db", "lane", "web", "accounts", "campaigns", "referral_codes", "purchases"],
+        &[
+            "types",
+            "config",
+            "telemetry",
+            "db",
+            "lane",
+            "web",
+            "accounts",
+            "campaigns",
+            "customers",
+            "referral_codes",
+            "purchases",
+        ],
     ),
     // shows all that is behind a text
     (

@@ -478,3 +478,48 @@ update account_sites set fallback_url = repeat('x', 2001)
 -- account_sites_signing_secret_check
 update account_sites set signing_secret = 'short'
 update account_sites set signing_secret = repeat('x', 129)
+
+-- purchases_channel_check
+update purchases set channel = 'rumour'
+
+-- purchases_visited_at_check
+update purchases set visited_at = 'infinity'
+update purchases set visited_at = '-infinity'
+
+-- campaigns_unverified_orders_check
+update campaigns set unverified_orders = 'perhaps'
+
+-- purchase_replacements_channel_check
+insert into purchase_replacements (account_id, purchase_id, channel, facts, replaced_at) values (1, 1, 'server', '{}', now())
+
+-- purchase_replacements_facts_check
+insert into purchase_replacements (account_id, purchase_id, channel, facts, replaced_at) values (1, 1, 'tracker', '[]', now())
+
+-- purchase_replacements_replaced_at_check
+insert into purchase_replacements (account_id, purchase_id, channel, facts, replaced_at) values (1, 1, 'tracker', '{}', 'infinity')
+
+-- campaign_links_utm_source_check
+update campaign_links set utm_source = ''
+update campaign_links set utm_source = repeat('x', 256)
+
+-- campaign_links_utm_medium_check
+update campaign_links set utm_medium = ''
+update campaign_links set utm_medium = repeat('x', 256)
+
+-- campaign_links_utm_campaign_check
+update campaign_links set utm_campaign = ''
+update campaign_links set utm_campaign = repeat('x', 256)
+
+-- campaign_links_fallback_url_check
+update campaign_links set fallback_url = ''
+update campaign_links set fallback_url = repeat('x', 2001)
+
+-- campaign_links_clicks_max_check
+update campaign_links set clicks_max = 0
+update campaign_links set clicks_max = 1000001
+
+-- server_secrets_name_check
+update server_secrets set name = 'other' where name = 'visits'
+
+-- server_secrets_secret_check
+update server_secrets set secret = 'short'

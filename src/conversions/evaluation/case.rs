@@ -9,6 +9,7 @@ use crate::attribution::{Buyer, EvidenceKind, Fraud};
 use crate::campaigns::rules::{RuleColumns, Rules};
 use crate::conversions::Status;
 use crate::rewards::amount::Left;
+use crate::types::channel::Channel;
 use crate::types::ids::{AccountId, CampaignId, ConversionId, CustomerId, ReferralCodeId};
 use crate::types::money::{Currency, Money};
 
@@ -70,6 +71,7 @@ fn rules(row: &CaseRow) -> Rules {
         minimum_amount: row.minimum_amount,
         maximum_rewards: row.maximum_rewards,
         self_referral: row.self_referral.clone(),
+        unverified_orders: row.unverified_orders.clone(),
         similar_email_edits: row.similar_email_edits,
         reward_type: row.reward_type.clone(),
         reward_unit: row.reward_unit.clone(),
@@ -97,13 +99,14 @@ fn checks(row: &CaseRow, edits_allowed: Option<u32>) -> Vec<Check> {
 fn facts(row: &CaseRow, seen_now: Fraud) -> Facts {
     let total = Money::stored(row.amount, Currency::from(row.purchase_currency.clone()));
     let is_by_coupon = row.attributed_via.as_deref() == Some(EvidenceKind::CouponCode.as_str());
-    let coupon_issued_at = row.coupon_issued_at.filter(|_| is_by_coupon);
+    let handed_out_at = if is_by_coupon { row.coupon_issued_at } else { row.visited_at };
     Facts {
         total,
         left: Left { total: row.amount, refunded: row.refunded, is_cancelled: row.is_cancelled },
         currency: Currency::from(row.account_currency.clone()),
         ordered_at: row.ordered_at,
-        handed_out_at: coupon_issued_at.unwrap_or(row.code_created_at),
+        handed_out_at: handed_out_at.unwrap_or(row.code_created_at),
+        is_unverified: Channel::from(row.channel.clone()).is_unverified(),
         new_customer: row.new_customer,
         bought_before: row.bought_before,
         fraud: Fraud {

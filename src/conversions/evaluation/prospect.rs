@@ -7,6 +7,7 @@ use time::OffsetDateTime;
 use super::store::CaseRow;
 use crate::attribution::Fraud;
 use crate::conversions::Status;
+use crate::types::channel::Channel;
 use crate::types::email::Email;
 use crate::types::ids::{AccountId, CampaignId, ConversionId, CustomerId, PurchaseId, ReferralCodeId};
 use crate::types::money::Money;
@@ -27,6 +28,8 @@ pub struct Prospect {
     pub ip_address: Option<String>,
     pub user_agent: Option<String>,
     pub attributed_via: &'static str,
+    pub visited_at: Option<OffsetDateTime>,
+    pub channel: Channel,
     pub referral_code_id: ReferralCodeId,
     pub status: Status,
     pub fraud: Fraud,
@@ -45,7 +48,7 @@ pub async fn find_case(
             $7::timestamptz as "created_at!", 0::bigint as "purchase_id!: PurchaseId", $8::numeric as "amount!",
             $9::text as "purchase_currency!", $10::text as "order_email: Email", $11::text as "customer_email: Email",
             $12::text as "customer_external_id: OpaqueId", $13::bool as new_customer, $14::timestamptz as "ordered_at!",
-            $15::text as ip_address, $16::text as user_agent, $17::text as attributed_via, false as "is_cancelled!", 0::numeric as "refunded!",
+            $15::text as ip_address, $16::text as user_agent, $17::text as attributed_via, $20::timestamptz as visited_at, $21::text as "channel!", false as "is_cancelled!", 0::numeric as "refunded!",
             case when g.new_customers_only and $13::bool is null and $12::text is not null then exists (
                 select from purchases b
                 where b.account_id = r.account_id and b.customer_external_id = $12 and b.ordered_at <= $14
@@ -56,7 +59,7 @@ pub async fn find_case(
             u.id as "advocate_id: CustomerId", u.external_id as "advocate_external_id: OpaqueId", u.email as "advocate_email: Email",
             u.blocked_at is not null as "is_customer_blocked!", a.currency as account_currency,
             g.id as "campaign_id: CampaignId", g.attribution_window_days, g.days_to_delay, g.new_customers_only, g.minimum_amount,
-            g.maximum_rewards, g.self_referral, g.similar_email_edits, g.reward_type, g.reward_unit, g.reward_value, g.reward_cap
+            g.maximum_rewards, g.self_referral, g.unverified_orders, g.similar_email_edits, g.reward_type, g.reward_unit, g.reward_value, g.reward_cap
         from referral_codes r
         join customers u on u.account_id = r.account_id and u.id = r.customer_id
         join campaigns g on g.account_id = r.account_id and g.id = r.campaign_id
@@ -80,7 +83,9 @@ pub async fn find_case(
         order.user_agent,
         order.attributed_via,
         order.source,
-        order.order_id.as_str()
+        order.order_id.as_str(),
+        order.visited_at,
+        order.channel.as_str()
     )
     .fetch_optional(conn)
     .await

@@ -4,7 +4,7 @@
 use time::{Duration, OffsetDateTime};
 
 use crate::attribution::Fraud;
-use crate::campaigns::rules::Rules;
+use crate::campaigns::rules::{Rules, UnverifiedOrders};
 use crate::rewards::amount::{self, Left, Owed};
 use crate::types::money::{Currency, Money};
 use crate::types::self_referral::SelfReferral;
@@ -17,13 +17,15 @@ pub struct Facts {
     /// The account's currency, in which its rules name amounts.
     pub currency: Currency,
     pub ordered_at: OffsetDateTime,
-    /// When the code that decided was handed to the advocate.
+    /// When the code that decided was handed to the advocate, or his link clicked.
     pub handed_out_at: OffsetDateTime,
     /// What the order says of the buyer.
     pub new_customer: Option<bool>,
     /// Whether an earlier order names the same customer; nothing when the order names none.
     pub bought_before: Option<bool>,
     pub fraud: Fraud,
+    /// Whether only a page in a browser said that there is such an order.
+    pub is_unverified: bool,
     pub is_code_blocked: bool,
     pub is_customer_blocked: bool,
     /// How many rewards the advocate has in the campaign.
@@ -44,6 +46,7 @@ pub enum Finding {
     BelowMinimumAmount,
     MaximumRewardsReached,
     OtherCurrency,
+    UnverifiedOrder,
 }
 
 impl Finding {
@@ -61,6 +64,7 @@ impl Finding {
             Self::BelowMinimumAmount => "below_minimum_amount",
             Self::MaximumRewardsReached => "maximum_rewards_reached",
             Self::OtherCurrency => "other_currency",
+            Self::UnverifiedOrder => "unverified_order",
         }
     }
 }
@@ -77,6 +81,10 @@ pub enum Ruling {
 
 /// Judges a conversion. What rejects goes before what is only doubtful.
 pub fn judge(facts: &Facts, rules: &Rules) -> Ruling {
+    // What nobody vouches for is no ground for anything, not even for a rejection.
+    if facts.is_unverified && rules.unverified_orders == UnverifiedOrders::Hold {
+        return Ruling::Held(vec![Finding::UnverifiedOrder]);
+    }
     let against = rejections(facts, rules);
     if !against.is_empty() {
         return Ruling::Rejected(against);

@@ -91,6 +91,8 @@ pub struct CaseRow {
     pub ip_address: Option<String>,
     pub user_agent: Option<String>,
     pub attributed_via: Option<String>,
+    pub visited_at: Option<OffsetDateTime>,
+    pub channel: String,
     pub is_cancelled: bool,
     pub refunded: Decimal,
     pub bought_before: Option<bool>,
@@ -112,6 +114,7 @@ pub struct CaseRow {
     pub minimum_amount: Option<Decimal>,
     pub maximum_rewards: Option<i32>,
     pub self_referral: String,
+    pub unverified_orders: String,
     pub similar_email_edits: Option<i32>,
     pub reward_type: Option<String>,
     pub reward_unit: Option<String>,
@@ -132,7 +135,7 @@ pub async fn find_cases(
             v.evaluated_at, v.created_at, p.id as "purchase_id: PurchaseId", p.amount, p.currency as purchase_currency,
             p.email as "order_email: Email", p.customer_email as "customer_email: Email",
             p.customer_external_id as "customer_external_id: OpaqueId", p.new_customer, p.ordered_at, p.ip_address, p.user_agent,
-            p.attributed_via, p.cancelled_at is not null as "is_cancelled!",
+            p.attributed_via, p.visited_at, p.channel, p.cancelled_at is not null as "is_cancelled!",
             (select coalesce(sum(f.amount), 0) from refunds f where f.account_id = p.account_id and f.purchase_id = p.id) as "refunded!",
             case when g.new_customers_only and p.new_customer is null and p.customer_external_id is not null then exists (
                 select from purchases b
@@ -144,7 +147,7 @@ pub async fn find_cases(
             u.id as "advocate_id: CustomerId", u.external_id as "advocate_external_id: OpaqueId", u.email as "advocate_email: Email",
             u.blocked_at is not null as "is_customer_blocked!", a.currency as account_currency,
             g.id as "campaign_id: CampaignId", g.attribution_window_days, g.days_to_delay, g.new_customers_only, g.minimum_amount,
-            g.maximum_rewards, g.self_referral, g.similar_email_edits, g.reward_type, g.reward_unit, g.reward_value, g.reward_cap
+            g.maximum_rewards, g.self_referral, g.unverified_orders, g.similar_email_edits, g.reward_type, g.reward_unit, g.reward_value, g.reward_cap
         from unnest($1::bigint[], $2::bigint[]) with ordinality as wanted (account_id, id, place)
         join conversions v on v.account_id = wanted.account_id and v.id = wanted.id
         join purchases p on p.account_id = v.account_id and p.id = v.purchase_id

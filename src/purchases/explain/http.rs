@@ -165,6 +165,8 @@ fn why(verdict: &str) -> &'static str {
         "unbound_code" => "it is a coupon that nobody held when the order came; one that is bound later does not count",
         "blocked_code" => "it names an advocate, but is blocked",
         "blocked_customer" => "it names an advocate who is blocked",
+        "invalid_visit" => "it is no visit that this service signed for the account",
+        "expired_visit" => "the link was clicked too long before the order, or after it",
         _ => "it is no code of the account",
     }
 }

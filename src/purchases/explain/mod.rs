@@ -121,7 +121,7 @@ pub async fn foretell(
     now: OffsetDateTime,
 ) -> sqlx::Result<Explanation> {
     let account = order.key.account_id;
-    let (decision, attribution) = record::decide(conn, order).await?;
+    let (decision, attribution) = record::decide(conn, order, now).await?;
     let weighed = decision.considered.iter().map(Weighed::from).collect();
     let codes = Codes { referral_code: order.referral_code.as_ref(), coupon_code: order.coupon_code.as_ref() };
     let candidates = candidates(conn, account, weighed, codes).await?;
@@ -156,6 +156,8 @@ async fn foretold(
         ip_address: order.ip_address.map(|ip| ip.to_string()),
         user_agent: order.user_agent.as_ref().map(UserAgent::as_str).map(str::to_owned),
         attributed_via: found.via.as_str(),
+        visited_at: found.visited_at,
+        channel: order.channel,
         referral_code_id: found.holder.referral_code_id,
         status: Status::initial(found),
         fraud: found.fraud,
@@ -186,11 +188,17 @@ async fn candidates(
     let holders =
         if ids.is_empty() { Vec::new() } else { referral_codes::store::find_issued(conn, &accounts, &ids).await? };
     let candidate = weighed.into_iter().map(|weighed| {
-        let code =
-            if weighed.kind == EvidenceKind::ReferralCode.as_str() { codes.referral_code } else { codes.coupon_code };
+        let is_of = |kind: EvidenceKind| weighed.kind == kind.as_str();
+        let code = match () {
+            () if is_of(EvidenceKind::ReferralCode) => codes.referral_code,
+            () if is_of(EvidenceKind::CouponCode) => codes.coupon_code,
+            () => None,
+        };
         let holder = holders.iter().find(|holder| Some(holder.id.0) == weighed.referral_code_id);
+        // Of a visit the code that was clicked; a forged one has none.
+        let clicked = holder.filter(|_| is_of(EvidenceKind::Visit)).map(|holder| holder.code.as_str().to_owned());
         Candidate {
-            code: code.map(|code| code.as_str().to_owned()).unwrap_or_default(),
+            code: code.map(|code| code.as_str().to_owned()).or(clicked).unwrap_or_default(),
             kind: weighed.kind,
             verdict: weighed.verdict,
             holder: holder.cloned(),

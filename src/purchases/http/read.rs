@@ -5,6 +5,7 @@ use time::OffsetDateTime;
 use crate::accounts::Account;
 use crate::customers::Person;
 use crate::purchases::{OrderKey, Product, PurchaseToRecord};
+use crate::types::channel::Channel;
 use crate::types::date::{self, InvalidDate};
 use crate::types::money::{Currency, InvalidAmount, Money, Price};
 use crate::types::text::OpaqueId;
@@ -31,6 +32,8 @@ pub fn purchase(fields: &Fields<'_>, account: &Account, now: OffsetDateTime) -> 
     let user_agent = fields.parse("user_agent");
     let coupon_code = fields.parse("coupon_code");
     let referral_code = fields.parse("referral_code");
+    let visit = fields.parse("visit");
+    let channel = channel(fields, source.is_some());
     Some(PurchaseToRecord {
         key: OrderKey {
             account_id: account.id,
@@ -48,7 +51,21 @@ pub fn purchase(fields: &Fields<'_>, account: &Account, now: OffsetDateTime) -> 
         user_agent,
         coupon_code,
         referral_code,
+        visit,
+        channel: channel?,
     })
+}
+
+/// Who reports: a till where the order has a source, else the shop's server, unless the report says which.
+fn channel(fields: &Fields<'_>, has_source: bool) -> Option<Channel> {
+    let Some(said) = fields.text("channel").filter(|text| !text.trim().is_empty()) else {
+        return Some(if has_source { Channel::Till } else { Channel::Server });
+    };
+    let channel = [Channel::Server, Channel::Till].into_iter().find(|channel| channel.as_str() == said);
+    if channel.is_none() {
+        fields.fault("channel", "invalid_value", "must be server or till");
+    }
+    channel
 }
 
 fn currency(order: &Fields<'_>) -> Option<Currency> {

@@ -6,6 +6,7 @@ use time::OffsetDateTime;
 use crate::customers::CustomerOut;
 use crate::purchases::{AttributedTo, Conversion, Product, Purchase};
 use crate::referral_codes::http::CampaignName;
+use crate::types::channel::Channel;
 use crate::types::codes::RecordedCode;
 use crate::types::email::Email;
 use crate::types::ids::{ConversionId, PurchaseId};
@@ -28,6 +29,9 @@ pub struct PurchaseOut {
     coupon_code: Option<RecordedCode>,
     referral_code: Option<RecordedCode>,
     ip_address: Option<String>,
+    /// A page is a page, signed or not.
+    channel: &'static str,
+    verified: bool,
     attribution: Option<AttributionOut>,
     reason: Option<String>,
     conversion: Option<ConversionOut>,
@@ -79,6 +83,8 @@ impl From<Purchase> for PurchaseOut {
             coupon_code: purchase.coupon_code,
             referral_code: purchase.referral_code,
             ip_address: purchase.ip_address,
+            channel: if purchase.channel.is_tracker() { Channel::Tracker } else { purchase.channel }.as_str(),
+            verified: !purchase.channel.is_unverified(),
             attribution: purchase.attribution.map(AttributionOut::from),
             reason: purchase.reason,
             conversion: purchase.conversion.map(ConversionOut::from),

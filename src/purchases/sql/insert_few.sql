@@ -2,17 +2,20 @@
 with purchase as (
     insert into purchases (account_id, source, order_id, amount, currency, email, new_customer, ordered_at, customer_id,
         customer_external_id, customer_email, customer_first_name, customer_last_name, products, ip_address, coupon_code,
-        referral_code, attributed_via, attributed_referral_code_id, reason, conflicting_codes, considered, created_at, user_agent)
+        referral_code, attributed_via, attributed_referral_code_id, reason, conflicting_codes, considered, created_at, user_agent,
+        channel, visited_at)
     select account_id, source, order_id, amount, currency, email, new_customer, ordered_at, customer_id,
         customer_external_id, customer_email, customer_first_name, customer_last_name, products, ip_address, coupon_code,
-        referral_code, attributed_via, attributed_referral_code_id, reason, conflicting_codes, considered, $23, user_agent
+        referral_code, attributed_via, attributed_referral_code_id, reason, conflicting_codes, considered, $23, user_agent,
+        channel, visited_at
     from (select unnest($1::bigint[]) as account_id, unnest($2::text[]) as source, unnest($3::text[]) as order_id, unnest($4::numeric[]) as amount,
         unnest($5::text[]) as currency, unnest($6::text[]) as email, unnest($7::bool[]) as new_customer,
         unnest($8::timestamptz[]) as ordered_at, unnest($9::bigint[]) as customer_id, unnest($10::text[]) as customer_external_id,
         unnest($11::text[]) as customer_email, unnest($12::text[]) as customer_first_name, unnest($13::text[]) as customer_last_name,
         unnest($14::jsonb[]) as products, unnest($15::text[]) as ip_address, unnest($16::text[]) as coupon_code,
         unnest($17::text[]) as referral_code, unnest($18::text[]) as attributed_via, unnest($19::bigint[]) as attributed_referral_code_id,
-        unnest($20::text[]) as reason, unnest($21::bool[]) as conflicting_codes, unnest($22::jsonb[]) as considered, unnest($33::text[]) as user_agent) as new
+        unnest($20::text[]) as reason, unnest($21::bool[]) as conflicting_codes, unnest($22::jsonb[]) as considered, unnest($33::text[]) as user_agent,
+        unnest($34::text[]) as channel, unnest($35::timestamptz[]) as visited_at) as new
     on conflict on constraint purchases_source_order_id_key do nothing returning account_id, source, order_id, id, attributed_referral_code_id
 ), conversion as (
     insert into conversions (account_id, purchase_id, campaign_id, referral_code_id, status,

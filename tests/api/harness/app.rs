@@ -12,7 +12,7 @@ use goodword::types::clock::Clock;
 use goodword::types::date::Zone;
 use goodword::types::ids::AccountId;
 use goodword::types::money::Currency;
-use goodword::web::state::{App, Limits};
+use goodword::web::state::{App, Limits, VisitorLimits};
 use goodword::{db, serve, telemetry};
 use secrecy::ExposeSecret;
 use serde_json::json;
@@ -59,8 +59,9 @@ impl std::ops::Deref for TestApp {
 }
 
 impl TestApp {
+    /// Its visitors come through a proxy that is trusted, so that stories can say from where.
     pub async fn start() -> Self {
-        Self::with_limits(Limits::default()).await
+        Self::with_limits(limits()).await
     }
 
     /// A service with other limits, such as little patience.
@@ -153,6 +154,12 @@ impl Drop for TestApp {
     fn drop(&mut self) {
         assert!(self.database.is_none() || std::thread::panicking(), "a story ends with app.finish().await");
     }
+}
+
+/// The limits of most stories.
+pub fn limits() -> Limits {
+    let trusted_proxies = vec!["127.0.0.1/32".parse().expect("a network")];
+    Limits { visitors: VisitorLimits { trusted_proxies, ..VisitorLimits::default() }, ..Limits::default() }
 }
 
 async fn open_account(pool: &PgPool, address: SocketAddr, alias: &str) -> (AccountId, Shop) {

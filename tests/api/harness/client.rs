@@ -58,6 +58,10 @@ impl Shop {
         self.call(Method::PATCH, path).header("Content-Type", "application/json").body(body.to_string())
     }
 
+    pub fn put(&self, path: &str, body: Value) -> Call {
+        self.call(Method::PUT, path).header("Content-Type", "application/json").body(body.to_string())
+    }
+
     /// Any method, without a body until one is given.
     pub fn call(&self, method: Method, path: &str) -> Call {
         Call { shop: self.clone(), method, path: path.to_owned(), headers: HeaderMap::new(), body: None }

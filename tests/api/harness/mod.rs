@@ -7,6 +7,7 @@ pub mod conservation;
 pub mod contract;
 pub mod detour;
 pub mod lines;
+pub mod pages;
 pub mod proxy;
 pub mod refusals;
 pub mod snapshot;

@@ -22,6 +22,7 @@ fn facts(cents: i64) -> Facts {
         new_customer: None,
         bought_before: None,
         fraud: Fraud::default(),
+        is_unverified: false,
         is_code_blocked: false,
         is_customer_blocked: false,
         rewards: 0,
@@ -41,6 +42,7 @@ fn strict() -> Rules {
         minimum_amount: Some(Number(Decimal::new(5_000, 2))),
         maximum_rewards_per_advocate: Some(2),
         self_referral: SelfReferral::Reject,
+        unverified_orders: UnverifiedOrders::Hold,
         similar_email_edits: None,
         reward: Some(ten_percent()),
     }
@@ -49,6 +51,15 @@ fn strict() -> Rules {
 #[test]
 fn a_campaign_that_says_nothing_approves_and_rewards_nobody() {
     assert_eq!(judge(&facts(10_000), &Rules::default()), Ruling::Approved(None));
+}
+
+#[test]
+fn what_nobody_vouches_for_waits_whatever_else_is_so_unless_the_campaign_accepts_it() {
+    let rumour = Facts { is_unverified: true, is_code_blocked: true, ..facts(10_000) };
+    assert_eq!(judge(&rumour, &strict()), Ruling::Held(vec![Finding::UnverifiedOrder]));
+    let accepting = Rules { unverified_orders: UnverifiedOrders::Accept, ..Rules::default() };
+    assert_eq!(judge(&rumour, &accepting), Ruling::Rejected(vec![Finding::BlockedCode]));
+    assert_eq!(judge(&Facts { is_unverified: true, ..facts(10_000) }, &accepting), Ruling::Approved(None));
 }
 
 #[test]

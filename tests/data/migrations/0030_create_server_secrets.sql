@@ -1,0 +1,2 @@
+-- The secrets are there already.
+select count(*) from server_secrets;
