@@ -6,6 +6,7 @@ COPY .cargo .cargo
 COPY .sqlx .sqlx
 COPY migrations migrations
 COPY src src
+COPY js/dist js/dist
 COPY benches benches
 RUN cargo build --release --locked
 

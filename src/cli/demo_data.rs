@@ -12,7 +12,8 @@ use super::demo::Pair;
 use super::exit::{Exit, Failure};
 use crate::accounts::sites::{self, ChangeError, Origin, SiteChange, SiteKey};
 use crate::accounts::{self, Account, Alias, CreateError, NewAccount, keys};
-use crate::campaigns::rules::{RewardKind, RewardRule, Rules};
+use crate::campaigns::links::{self, LinkSettings};
+use crate::campaigns::rules::{RewardKind, RewardRule, Rules, UnverifiedOrders};
 use crate::campaigns::{self, CampaignChange, NewCampaign};
 use crate::coupon_banks::import::{self, Load};
 use crate::coupon_banks::stock::LowStock;
@@ -71,10 +72,13 @@ pub async fn open_shop(pool: &PgPool, shop_url: &str) -> Result<Site, Failure> {
         archived: false,
         rules: shop_rules(),
     };
+    let settings = LinkSettings { widget_coupon_bank_id: Some(SHOP_BANK_ID), ..LinkSettings::default() };
     let change = CampaignChange { destination_url: Some(destination_url), ..CampaignChange::default() };
     db::transact(pool, move |conn| {
         Box::pin(async move {
-            if campaigns::create(conn, account_id, new, now).await?.is_none() {
+            if campaigns::create(conn, account_id, new, now).await?.is_some() {
+                links::put(conn, account_id, SHOP_CAMPAIGN_ID, &settings).await?;
+            } else {
                 // It is there, perhaps from a time when the shop had another port.
                 campaigns::change(conn, account_id, SHOP_CAMPAIGN_ID, &change, now).await?;
             }
@@ -85,10 +89,16 @@ pub async fn open_shop(pool: &PgPool, shop_url: &str) -> Result<Site, Failure> {
     admit(pool, account_id, shop_url).await
 }
 
-/// A tenth of each order. Advocate and friend sit at one machine here, which elsewhere would look like fraud.
+/// A tenth of each order. Advocate and friend sit at one machine here, which elsewhere would look like fraud; and nobody but the
+/// page tells of an order.
 fn shop_rules() -> Rules {
     let reward = RewardRule { kind: RewardKind::Percentage, unit: None, value: Number(Decimal::TEN), cap: None };
-    Rules { self_referral: SelfReferral::Allow, reward: Some(reward), ..Rules::default() }
+    Rules {
+        self_referral: SelfReferral::Allow,
+        unverified_orders: UnverifiedOrders::Accept,
+        reward: Some(reward),
+        ..Rules::default()
+    }
 }
 
 /// Lets the shop's pages call, by both names of this machine, beside those that the account has admitted itself.
