@@ -3,6 +3,7 @@
 //! [`record`] is the one way in. An order is never refused because of its codes.
 
 pub mod bulk;
+mod confirm;
 pub mod explain;
 pub mod facts;
 pub mod http;
@@ -12,6 +13,7 @@ pub mod list;
 pub mod list_store;
 pub mod record;
 pub mod refunds;
+mod replace;
 pub mod store;
 mod visits;
 

@@ -11,7 +11,7 @@ use time::OffsetDateTime;
 
 use super::insert::{self, Ids, NewPurchase, Stored};
 use super::visits::Visits;
-use super::{AttributedTo, Conversion, OrderKey, Purchase, PurchaseToRecord, Recorded, facts, store};
+use super::{AttributedTo, Conversion, OrderKey, Purchase, PurchaseToRecord, Recorded, confirm, facts, store};
 use crate::attribution::{self, Attribution, Block, Buyer, Decision, Evidence, EvidenceKind, Finding, Holder};
 use crate::conversions::Status;
 use crate::customers;
@@ -40,7 +40,14 @@ pub async fn record_few(
         few => insert::insert_few(alone.storing(), few, now).await?,
     };
     alone.answered(!ids.is_empty());
-    batch.answer(alone.reading(), ids, now).await
+    let mut answers = batch.answer(alone.reading(), ids, now).await?;
+    for (answer, row) in answers.iter_mut().zip(rows) {
+        if answer.gives_way_to(row) {
+            *answer = confirm::confirm(alone.storing(), row, now).await?;
+            alone.answered(true);
+        }
+    }
+    Ok(answers)
 }
 
 /// Records any number of purchases, all rows in one transaction of the caller's. Otherwise as [`record_few`].
@@ -54,7 +61,13 @@ pub async fn record_batch(
     for few in batch.new.chunks(FEW) {
         ids.extend(insert::insert_few(conn, few, now).await?);
     }
-    batch.answer(conn, ids, now).await
+    let mut answers = batch.answer(conn, ids, now).await?;
+    for (answer, row) in answers.iter_mut().zip(rows) {
+        if answer.gives_way_to(row) {
+            *answer = confirm::confirm(conn, row, now).await?;
+        }
+    }
+    Ok(answers)
 }
 
 /// Reports of orders, and what is to be stored of them.
@@ -118,10 +131,21 @@ impl<'a> Batch<'a> {
     }
 }
 
-/// What the report of an order that was recorded before is answered with.
-fn repeated(known: Purchase, row: &PurchaseToRecord) -> Recorded {
+/// What the report of an order that was recorded before is answered with. A better one is not compared: it takes the place of what
+/// is known, when all others are answered.
+pub(super) fn repeated(known: Purchase, row: &PurchaseToRecord) -> Recorded {
+    if confirm::is_better(row, &known) {
+        return Recorded::Replayed(Box::new(known));
+    }
     let fields = facts::differences(&known, row);
     if fields.is_empty() { Recorded::Replayed(Box::new(known)) } else { Recorded::Conflict(fields) }
+}
+
+impl Recorded {
+    /// Whether what is known of the order only a page said, and this report of it is better.
+    fn gives_way_to(&self, row: &PurchaseToRecord) -> bool {
+        matches!(self, Self::Replayed(known) if confirm::is_better(row, known))
+    }
 }
 
 fn conversion(id: ConversionId, attribution: &Attribution, now: OffsetDateTime) -> Conversion {
@@ -183,6 +207,18 @@ async fn recognise(conn: &mut PgConnection, rows: &[&PurchaseToRecord]) -> sqlx:
         rows.iter().filter(|row| is_named(row)).map(|row| (row.key.account_id, &row.customer)).collect();
     let mut recognised = customers::recognise(conn, &people).await?.into_iter();
     Ok(rows.iter().map(|row| if is_named(row) { recognised.next().flatten() } else { None }).collect())
+}
+
+/// Decides who referred an order, and who bought it, if he is a customer we know.
+pub(super) async fn rule(
+    conn: &mut PgConnection,
+    row: &PurchaseToRecord,
+    now: OffsetDateTime,
+) -> sqlx::Result<(Decision, Option<CustomerId>)> {
+    let evidence = CodeBook::load(conn, &[row]).await?;
+    let decision = attribution::decide(&buyer(row), &evidence.about(row, now), attribution::LEGACY_PRECEDENCE);
+    let friends = recognise(conn, &[row]).await?;
+    Ok((decision, friends.into_iter().next().flatten()))
 }
 
 /// Decides who referred an order, and stores nothing. Gives the advocate too.

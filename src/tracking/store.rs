@@ -3,6 +3,8 @@
 use sqlx::PgConnection;
 
 use crate::types::codes::{CodeKey, ReferralCode};
+use crate::types::email::{Email, EmailKey};
+use crate::types::ids::AccountId;
 
 /// Where a link leads.
 pub struct Destination {
@@ -28,4 +30,20 @@ pub async fn find_destination(
     )
     .fetch_optional(conn)
     .await
+}
+
+/// Finds the address of a customer as it is known, by its key.
+pub async fn find_known_email(
+    conn: &mut PgConnection,
+    account: AccountId,
+    key: &EmailKey,
+) -> sqlx::Result<Option<Email>> {
+    let found = sqlx::query_scalar!(
+        r#"select email as "email: Email" from customers where account_id = $1 and email_key = $2"#,
+        account.0,
+        key.as_str()
+    )
+    .fetch_optional(conn)
+    .await?;
+    Ok(found.flatten())
 }

@@ -9,7 +9,8 @@ use serde::Serialize;
 
 use super::budgets::Budgets;
 use super::page::{Page, TurnedAway, over_budget};
-use crate::campaigns::links::Widget;
+use super::store;
+use crate::campaigns::links::{self, Widget};
 use crate::customers::Person;
 use crate::referral_codes::http::{CampaignName, trackable_link};
 use crate::referral_codes::lane::ReferralCodeLane;
@@ -61,13 +62,15 @@ async fn hand_out(
     })?;
     // An id that cannot be ours names nothing.
     let campaign = campaign.map(|id| CampaignId(id.known().unwrap_or(0)));
-    let widget = {
+    let account = &page.site.account;
+    let (widget, known) = {
         let mut conn = app.pool.acquire().await?;
-        crate::campaigns::links::find_widget(&mut conn, page.site.account.id, campaign).await?
+        let widget = links::find_widget(&mut conn, account.id, campaign).await?;
+        (widget, store::find_known_email(&mut conn, account.id, &email.key()).await?)
     };
     let widget = widget.ok_or_else(no_campaign)?;
-    let issued = issued(lane, page, &widget, email).await?;
-    let account = &page.site.account;
+    // Not even the spelling of an address that is known changes.
+    let issued = issued(lane, page, &widget, known.unwrap_or(email)).await?;
     Ok(Json(WidgetOut {
         trackable_link: trackable_link(&app.public_url, account, issued.code.as_str()),
         referral_code: issued.code.as_str().to_owned(),

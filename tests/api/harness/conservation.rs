@@ -104,8 +104,8 @@ const LAWS: [(&str, &str); 12] = [
         "a conversion that stands elsewhere than its history says",
         "select format('conversion %s: %s', c.id, c.status)
         from conversions c
-        where (c.evaluated_at is null) <> not exists (
-                select from conversion_events e where e.account_id = c.account_id and e.conversion_id = c.id)
+        where (c.evaluated_at is null) <> coalesce((select e.event = 'confirmed' from conversion_events e
+                where e.account_id = c.account_id and e.conversion_id = c.id order by e.id desc limit 1), true)
             or c.status <> (select e.status from conversion_events e
                 where e.account_id = c.account_id and e.conversion_id = c.id order by e.id desc limit 1)",
     ),
