@@ -2,6 +2,7 @@
 //! stranger learns nothing.
 
 mod budgets;
+mod confirmations;
 
 use serde_json::json;
 

@@ -7,7 +7,7 @@ use futures_util::future::BoxFuture;
 use serde_json::{Value, json};
 
 use super::app::CAMPAIGN;
-use super::client::{Answer, Shop};
+use super::client::{Answer, Call, Shop};
 
 /// A coupon bank with codes in it.
 pub struct Bank {
@@ -77,6 +77,13 @@ impl Request {
     pub fn email(self, email: &str) -> Self {
         let path = if self.body.get("order").is_some() { "order.email" } else { "customer.email" };
         self.with(path, email)
+    }
+}
+
+impl Request {
+    /// The call that it is, not sent yet.
+    pub fn call(self) -> Call {
+        self.shop.post(self.path, self.body)
     }
 }
 
