@@ -158,6 +158,16 @@ describe('the script', { skip: IS_EMPTY && 'its stories say enough' }, () => {
     assert.deepEqual([await context.cookies(), await stored()], [[], []]);
   });
 
+  test('a page that withholds consent until it is asked, each time anew, loses no click', async () => {
+    await page.goto(shop.url(`/${CLICK}`));
+    await click();
+    shop.page('/', snippet(server.base, SITE, "window.friendbuy.push(['consent', false]);"));
+    await page.goto(shop.url());
+    await push(['track', 'order', { id: '1' }]);
+    await push(['consent', true]);
+    assert.equal((await server.bodies(1))[0].referral_code, 'abc');
+  });
+
   for (const [what, prepare] of /** @type {Array<[string, () => Promise<unknown>]>} */ ([
     ['a browser with Global Privacy Control', () => context.addInitScript(() =>
       Object.defineProperty(navigator, 'globalPrivacyControl', { value: true }))],

@@ -2,6 +2,8 @@
 // could not be sent yet in local storage. Nothing is written before consent; `forget` takes all of it away.
 // A browser that remembers nothing costs the memory, never the page.
 
+import { json } from './values.js';
+
 const CLICK = 'fbuy_ref';
 const OPT_OUT = 'gw_opt_out';
 const DAY_S = 86_400;
@@ -30,7 +32,7 @@ export function readClick() {
  * @param {number} days
  */
 export function writeClick(click, days) {
-  writeCookie(CLICK, encodeURIComponent(JSON.stringify(click)), days * DAY_S);
+  writeCookie(CLICK, encodeURIComponent(json(click)), days * DAY_S);
 }
 
 export const hasOptedOut = () => readCookie(OPT_OUT) === '1';

@@ -1,6 +1,6 @@
 // The order of this page, gathered from commands that come in any order: an order, its products, its customer. Pure.
 
-import { order as readOrder, products as readProducts } from './values.js';
+import { json, order as readOrder, products as readProducts } from './values.js';
 
 /** @typedef {import('./values.js').Facts} Facts */
 /** @typedef {{ order: Facts, signature?: string | undefined, products: Facts[] }} Gathered */
@@ -9,7 +9,7 @@ import { order as readOrder, products as readProducts } from './values.js';
  * @param {unknown} one
  * @param {unknown} other
  */
-const isSame = (one, other) => JSON.stringify(one) === JSON.stringify(other);
+const isSame = (one, other) => json(one) === json(other);
 
 export class Orders {
   /** @type {Gathered[]} orders that have something new to tell */

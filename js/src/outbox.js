@@ -3,6 +3,7 @@
 
 import { recall, store } from './memory.js';
 import { post, postAtLast } from './server.js';
+import { json } from './values.js';
 
 const KEY = 'gw_outbox';
 const ENTRIES_MAX = 20;
@@ -84,7 +85,7 @@ export class Outbox {
 
   /** @param {Entry[]} entries */
   #write(entries) {
-    store(KEY, entries.length > 0 ? JSON.stringify(entries.slice(-ENTRIES_MAX)) : undefined);
+    store(KEY, entries.length > 0 ? json(entries.slice(-ENTRIES_MAX)) : undefined);
   }
 
   /** @param {number} delay_ms */

@@ -4,11 +4,11 @@
 import { mayTrack } from './consent.js';
 import { Frames } from './frames.js';
 import { readLanding } from './landing.js';
-import { forget, readClick, recall, setOptOut, shopper, store, writeClick } from './memory.js';
+import { forget, hasOptedOut, readClick, recall, setOptOut, shopper, store, writeClick } from './memory.js';
 import { Orders } from './orders.js';
 import { Outbox } from './outbox.js';
 import { post } from './server.js';
-import { customer, flag, text } from './values.js';
+import { customer, flag, json, text } from './values.js';
 
 /** The server takes 64 KiB; what a browser sends from a page that is left is bounded alike. */
 const BODY_LENGTH_MAX = 60_000;
@@ -26,6 +26,7 @@ export class Tracker {
   #tag;
   /** @type {boolean | undefined} what the page says of consent */
   #consent;
+  #hasTracked = false;
   #outbox;
   #frames;
   /** @type {Array<[unknown, Function]>} */
@@ -109,16 +110,22 @@ export class Tracker {
   /** Does what has become possible: keeps the click, tells of the customer, puts orders in. */
   #settle() {
     if (!this.#mayTrack) {
-      forget();
-      this.#click = undefined;
-      this.#outbox.clear();
+      // Pages withhold consent until a banner has answered, on each page anew: that alone takes nothing away.
+      if (this.#hasTracked || hasOptedOut()) this.#forget();
       return;
     }
+    this.#hasTracked = true;
     this.#keepClick();
     if (this.#site === undefined) return;
     this.#tellCustomer();
     for (const gathered of this.#orders.take()) this.#putOrder(gathered);
     this.#outbox.resume();
+  }
+
+  #forget() {
+    forget();
+    this.#click = undefined;
+    this.#outbox.clear();
   }
 
   #keepClick() {
@@ -134,7 +141,7 @@ export class Tracker {
 
   #tellCustomer() {
     if (!this.#customer) return;
-    const body = JSON.stringify({ customer: this.#customer, shopper: shopper() });
+    const body = json({ customer: this.#customer, shopper: shopper() });
     const mark = digest(this.#site + body);
     if (recall('gw_customer') === mark) return;
     store('gw_customer', mark);
@@ -147,9 +154,9 @@ export class Tracker {
     const { id, amount, currency, coupon_code } = order;
     const evidence = { referral_code: click?.code, visit: click?.visit, shopper: shopper() };
     const told = { order, customer: this.#customer, ...evidence, signature };
-    const whole = JSON.stringify({ ...told, products: products.length > 0 ? products : undefined });
-    const body = whole.length > BODY_LENGTH_MAX ? JSON.stringify(told) : whole;
-    const bare = JSON.stringify({ order: { id, amount, currency, coupon_code }, ...evidence });
+    const whole = json({ ...told, products: products.length > 0 ? products : undefined });
+    const body = whole.length > BODY_LENGTH_MAX ? json(told) : whole;
+    const bare = json({ order: { id, amount, currency, coupon_code }, ...evidence });
     this.#outbox.put(`${this.#site} ${id}`, this.#url('orders'), body, bare);
   }
 
@@ -174,7 +181,7 @@ export class Tracker {
    */
   #post(path, facts) {
     const body = this.#mayTrack ? { ...facts, shopper: shopper() } : facts;
-    return post(this.#url(path), JSON.stringify(body));
+    return post(this.#url(path), json(body));
   }
 }
 

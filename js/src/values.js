@@ -6,6 +6,8 @@
 const TEXT_LENGTH_MAX = 255;
 const ID_LENGTH_MAX = 64;
 const PRODUCTS_MAX = 500;
+/** Written out so often that its name is worth shortening. */
+export const json = JSON.stringify;
 /** What templates print where they have nothing. */
 const NOTHING = new Set(['', 'undefined', 'null', 'NaN']);
 
