@@ -244,6 +244,14 @@ describe('the script', { skip: IS_EMPTY && 'its stories say enough' }, () => {
     await page.waitForURL('**/bye');
   });
 
+  test('an order that is too large is sent without its products', async () => {
+    await page.goto(shop.url());
+    const products = Array.from({ length: 500 }, (_, index) => ({ sku: `SKU-${index}`, name: '茶'.repeat(60), price: '1.00' }));
+    await push(['track', 'products', products], ['track', 'order', { id: '1', amount: '500.00' }]);
+    const [body] = await server.bodies(1);
+    assert.deepEqual([body.order.id, body.products], ['1', undefined]);
+  });
+
   test('a browser that keeps nothing still sends', async () => {
     await context.addInitScript(() => {
       Object.defineProperty(window, 'localStorage', { get: () => { throw new Error('no'); } });

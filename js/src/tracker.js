@@ -11,7 +11,7 @@ import { post } from './server.js';
 import { customer, flag, json, text } from './values.js';
 
 /** The server takes 64 KiB; what a browser sends from a page that is left is bounded alike. */
-const BODY_LENGTH_MAX = 60_000;
+const BODY_BYTES_MAX = 60_000;
 
 export class Tracker {
   /** @type {string | undefined} */
@@ -155,7 +155,7 @@ export class Tracker {
     const evidence = { referral_code: click?.code, visit: click?.visit, shopper: shopper() };
     const told = { order, customer: this.#customer, ...evidence, signature };
     const whole = json({ ...told, products: products.length > 0 ? products : undefined });
-    const body = whole.length > BODY_LENGTH_MAX ? json(told) : whole;
+    const body = new Blob([whole]).size > BODY_BYTES_MAX ? json(told) : whole;
     const bare = json({ order: { id, amount, currency, coupon_code }, ...evidence });
     this.#outbox.put(`${this.#site} ${id}`, this.#url('orders'), body, bare);
   }
