@@ -16,6 +16,8 @@ use crate::coupon_banks::watch::Watch;
 use crate::purchases::lane::{self as purchases, PurchaseLane};
 use crate::referral_codes::lane::{self as referral_codes, ReferralCodeLane};
 use crate::tracking::budgets::Budgets;
+use crate::tracking::clicks::ClickLane;
+use crate::tracking::links::Links;
 use crate::web::state::App;
 
 /// Starts all who work for this app.
@@ -24,7 +26,8 @@ pub fn start(app: &App) -> (Running, Crew) {
     let (purchases, referral_codes) = (purchases::start(app), referral_codes::start(app));
     let low_banks = Watch::new(app.pool.clone());
     let budgets = Budgets::new(&app.limits.visitors);
-    let ways = Ways { app: app.clone(), keys, purchases, referral_codes, low_banks, budgets };
+    let (links, clicks) = (Links::new(app.pool.clone(), budgets.clone()), ClickLane::start(app));
+    let ways = Ways { app: app.clone(), keys, purchases, referral_codes, low_banks, budgets, links, clicks };
     let running = Running(Arc::new(ways));
     let evaluating = app.limits.evaluation_interval.map(|interval| Evaluating::start(app, interval));
     (running.clone(), Crew { running, listening, evaluating })
@@ -42,6 +45,8 @@ pub struct Ways {
     pub referral_codes: ReferralCodeLane,
     pub low_banks: Watch,
     pub budgets: Budgets,
+    pub links: Links,
+    pub clicks: ClickLane,
 }
 
 impl Deref for Running {
@@ -94,7 +99,12 @@ impl Crew {
         if let Some(evaluating) = self.evaluating {
             evaluating.stop().await;
         }
-        tokio::join!(self.running.purchases.drain(), self.running.referral_codes.drain(), self.listening.stop());
+        tokio::join!(
+            self.running.purchases.drain(),
+            self.running.referral_codes.drain(),
+            self.running.clicks.drain(),
+            self.listening.stop()
+        );
     }
 }
 
@@ -131,5 +141,11 @@ impl FromRef<Running> for KeyCache {
 impl FromRef<Running> for Budgets {
     fn from_ref(running: &Running) -> Self {
         running.budgets.clone()
+    }
+}
+
+impl FromRef<Running> for (Links, ClickLane) {
+    fn from_ref(running: &Running) -> Self {
+        (running.links.clone(), running.clicks.clone())
     }
 }

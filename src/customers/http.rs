@@ -10,7 +10,7 @@ use sqlx::PgConnection;
 use time::OffsetDateTime;
 
 pub use self::opt_outs::{create as create_opt_out, list as list_opt_outs};
-pub use self::outreach::{find_share, list_email_recipients, list_shares, list_shares_of_customer};
+pub use self::outreach::list_email_recipients;
 use super::list::{Choice, ListedCustomer};
 use super::{CustomerOut, list_store};
 use crate::accounts::Caller;

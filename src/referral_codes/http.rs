@@ -12,7 +12,7 @@ use time::OffsetDateTime;
 use url::Url;
 
 pub use self::batch::{BulkIssuer, issue_lines};
-pub use self::list::{find, list, list_of_customer, read_campaign, read_codes};
+pub use self::list::{find, find_named, list, list_of_customer, read_campaign, read_codes};
 use super::lane::ReferralCodeLane;
 use super::{Issued, Outcome, ReferralCodeToIssue, Refusal, Wish};
 use crate::accounts::{Account, Caller};

@@ -10,6 +10,7 @@ pub mod lane;
 pub mod list;
 pub mod list_store;
 mod named;
+pub mod qr;
 pub mod store;
 pub mod visits;
 

@@ -297,3 +297,17 @@ pub async fn block(
     .await?;
     Ok(blocked.map(|row| (row.code, row.blocked_at)))
 }
+
+/// Counts the clicks on a code's link: those of friends, and those of programs.
+pub async fn count_clicks(conn: &mut PgConnection, account: AccountId, id: ReferralCodeId) -> sqlx::Result<(i64, i64)> {
+    let counted = sqlx::query!(
+        r#"select count(*) filter (where not is_bot) as "clicks!", count(*) filter (where is_bot) as "bot_clicks!"
+        from clicks
+        where account_id = $1 and referral_code_id = $2"#,
+        account.0,
+        id.0
+    )
+    .fetch_one(conn)
+    .await?;
+    Ok((counted.clicks, counted.bot_clicks))
+}

@@ -4,15 +4,19 @@
 use std::net::{IpAddr, Ipv6Addr};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU32, Ordering};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use governor::clock::{Clock, DefaultClock};
 use governor::{DefaultKeyedRateLimiter, Quota, RateLimiter};
+use quick_cache::sync::Cache;
 
 use crate::web::state::VisitorLimits;
 
 /// After how many calls those are forgotten whose budgets are full again.
 const TIDY_EVERY: u32 = 4_096;
+
+/// How many of those are remembered who are turned away.
+const TURNED_AWAY_MAX: usize = 100_000;
 
 /// The budgets of all addresses. Cheap to clone.
 #[derive(Clone)]
@@ -22,6 +26,8 @@ struct Shared {
     calls: Budget,
     codes: Budget,
     unknown_codes: Budget,
+    /// Those who have used up their unknown codes, and until when.
+    turned_away: Cache<IpAddr, Instant>,
 }
 
 impl Budgets {
@@ -31,6 +37,7 @@ impl Budgets {
             calls: Budget::new(Quota::per_minute(limits.calls_per_minute)),
             codes: Budget::new(Quota::per_hour(limits.codes_per_hour)),
             unknown_codes: Budget::new(Quota::per_hour(limits.unknown_codes_per_hour)),
+            turned_away: Cache::new(TURNED_AWAY_MAX),
         }))
     }
 
@@ -44,9 +51,17 @@ impl Budgets {
         self.0.codes.take(address)
     }
 
-    /// Takes the look-up of a code that is unknown.
-    pub fn take_unknown_code(&self, address: IpAddr) -> Result<(), Duration> {
-        self.0.unknown_codes.take(address)
+    /// Whether a code may be looked up that may turn out to be unknown.
+    pub fn may_look_up(&self, address: IpAddr) -> bool {
+        let until = self.0.turned_away.get(&household(address));
+        until.is_none_or(|until| until <= Instant::now())
+    }
+
+    /// Takes the look-up of a code that was unknown. Who has used them up is turned away for a while.
+    pub fn take_unknown_code(&self, address: IpAddr) {
+        if let Err(wait) = self.0.unknown_codes.take(address) {
+            self.0.turned_away.insert(household(address), Instant::now() + wait);
+        }
     }
 }
 

@@ -42,6 +42,8 @@ ids! {
     ReferralCodeId;
     /// A reward, unique within its account.
     RewardId;
+    /// A share, unique within its account.
+    ShareId;
     /// One load into a coupon bank.
     SegmentId;
 }

@@ -34,17 +34,6 @@ impl WebUrl {
     }
 }
 
-/// The stored address with a parameter added to its query. One that cannot be read is given as it is.
-pub fn with_parameter(address: &str, name: &str, value: &str) -> String {
-    match ::url::Url::parse(address) {
-        Ok(mut url) => {
-            url.query_pairs_mut().append_pair(name, value);
-            url.into()
-        }
-        Err(_) => address.to_owned(),
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -56,13 +45,5 @@ mod tests {
         {
             assert_eq!(WebUrl::try_from(bad), Err(InvalidUrl), "{bad}");
         }
-    }
-
-    #[test]
-    fn a_parameter_joins_the_others() {
-        assert_eq!(
-            with_parameter("https://a.b/?x=1#top", "fbuy_ref_code", "a b"),
-            "https://a.b/?x=1&fbuy_ref_code=a+b#top"
-        );
     }
 }

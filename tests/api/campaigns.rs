@@ -21,6 +21,7 @@ fn no_rules() -> Value {
         "minimum_amount": null,
         "maximum_rewards_per_advocate": null,
         "self_referral": "reject",
+        "unverified_orders": "hold",
         "similar_email_edits": null,
         "reward": null,
     })
@@ -222,7 +223,7 @@ async fn rules_are_read_in_every_spelling_and_changed_as_a_whole() {
         "reward": { "type": "fixed", "unit": "eur", "value": 10, "cap": "8.5" },
     });
     let changed = app.patch(&path, json!({ "rules": all })).await.expect(200);
-    let wanted = r#""rules":{"attribution_window_days":90,"days_to_delay":14,"new_customers_only":true,"minimum_amount":20.50,"maximum_rewards_per_advocate":10,"self_referral":"review","similar_email_edits":2,"reward":{"type":"fixed","unit":"EUR","value":10.00,"cap":8.50}}"#;
+    let wanted = r#""rules":{"attribution_window_days":90,"days_to_delay":14,"new_customers_only":true,"minimum_amount":20.50,"maximum_rewards_per_advocate":10,"self_referral":"review","unverified_orders":"hold","similar_email_edits":2,"reward":{"type":"fixed","unit":"EUR","value":10.00,"cap":8.50}}"#;
     assert!(changed.text.contains(wanted), "{}", changed.text);
     assert_eq!(changed["referral_incentive"], json!({ "type": "EUR", "value": 10.0 }));
     assert_eq!(app.get(&path).await.expect(200).text, changed.text);

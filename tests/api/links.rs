@@ -1,9 +1,25 @@
 //! Trackable links: what an advocate shares leads his friends to the campaign's page, with his code.
 
+mod clicks;
+mod visits;
+
 use reqwest::Method;
 use serde_json::json;
 
 use crate::harness::app::{CAMPAIGN, PUBLIC_URL, TestApp};
+use crate::harness::client::Answer;
+
+/// Where an answer leads, without what stands in its address besides the code and the page's own: that is told by stories of its own.
+fn page_of(answer: &Answer) -> String {
+    let mut url = url::Url::parse(answer.header("location")).expect("an address");
+    let kept = ["utm_source", "utm_medium", "utm_campaign", "gw_visit"];
+    let ours: Vec<String> = kept.iter().map(|name| format!("&{name}=")).collect();
+    let query = url.query().unwrap_or_default();
+    let parts = query.split('&').filter(|part| !ours.iter().any(|ours| format!("&{part}").starts_with(ours)));
+    let query = parts.collect::<Vec<_>>().join("&");
+    url.set_query(Some(&query));
+    url.to_string()
+}
 
 /// The path of the link in an answer, without our host.
 fn path_of(link: &serde_json::Value) -> String {
@@ -19,7 +35,7 @@ async fn the_link_that_was_answered_leads_anybody_to_the_campaigns_page_with_the
     let code = issued["referral_code"].as_str().expect("a code");
     assert_eq!(issued["trackable_link"], format!("{PUBLIC_URL}/acme/{code}"));
     let followed = app.anonymous().get(&path_of(&issued["trackable_link"])).await.expect(302);
-    assert_eq!(followed.header("location"), format!("https://shop.example.com/welcome?fbuy_ref_code={code}"));
+    assert_eq!(page_of(&followed), format!("https://shop.example.com/welcome?fbuy_ref_code={code}"));
     assert_eq!(followed.header("cache-control"), "no-store");
     assert_eq!(followed.text, "");
     app.finish().await;
@@ -41,7 +57,7 @@ async fn a_page_keeps_its_own_query_and_its_fragment() {
         let issued = app.advocate("C1").with("campaign.id", n).await.expect(201);
         let code = issued["referral_code"].as_str().expect("a code");
         let followed = app.anonymous().get(&format!("/acme/{code}")).await.expect(302);
-        assert_eq!(followed.header("location"), wanted.replace("fbuy_ref_code=", &format!("fbuy_ref_code={code}")));
+        assert_eq!(page_of(&followed), wanted.replace("fbuy_ref_code=", &format!("fbuy_ref_code={code}")));
     }
     app.finish().await;
 }
@@ -52,8 +68,12 @@ async fn a_code_is_read_in_any_case_and_handed_on_as_it_is() {
     let issued = app.advocate("C1").await.expect(201);
     let code = issued["referral_code"].as_str().expect("a code");
     let wanted = format!("https://shop.example.com/welcome?fbuy_ref_code={code}");
-    for path in [format!("/acme/{}", code.to_uppercase()), format!("//acme//{code}/"), format!("/acme/{code}?utm=x")] {
-        assert_eq!(app.anonymous().get(&path).await.expect(302).header("location"), wanted, "{path}");
+    for (path, own) in [
+        (format!("/acme/{}", code.to_uppercase()), ""),
+        (format!("//acme//{code}/"), ""),
+        (format!("/acme/{code}?utm=x"), "&utm=x"),
+    ] {
+        assert_eq!(page_of(&app.anonymous().get(&path).await.expect(302)), format!("{wanted}{own}"), "{path}");
     }
     app.finish().await;
 }
@@ -88,7 +108,7 @@ async fn a_link_answers_head_too_and_nothing_else() {
     let path = path_of(&issued["trackable_link"]);
     let visitor = app.anonymous();
     let (get, head) = (visitor.get(&path).await.expect(302), visitor.call(Method::HEAD, &path).await.expect(302));
-    assert_eq!(head.header("location"), get.header("location"));
+    assert_eq!(page_of(&head), page_of(&get));
     assert_eq!(head.header("cache-control"), "no-store");
     visitor.call(Method::HEAD, "/acme/zzzzzzzz").await.expect(404);
     visitor.call(Method::POST, &path).await.refused(405, "method_not_allowed");
@@ -103,7 +123,7 @@ async fn the_link_of_an_archived_campaign_still_leads_on_and_follows_its_page() 
     let change = json!({ "archived": true, "destination_url": "https://shop.example.com/over" });
     app.patch(&format!("/v1/campaigns/{CAMPAIGN}"), change).await.expect(200);
     let followed = app.anonymous().get(&format!("/acme/{code}")).await.expect(302);
-    assert_eq!(followed.header("location"), format!("https://shop.example.com/over?fbuy_ref_code={code}"));
+    assert_eq!(page_of(&followed), format!("https://shop.example.com/over?fbuy_ref_code={code}"));
     app.finish().await;
 }
 
@@ -121,8 +141,15 @@ async fn neither_the_link_nor_where_it_leads_can_be_bent_by_a_request() {
     for query in [format!("url={evil}"), format!("destination_url={evil}"), format!("fbuy_ref_code={evil}")] {
         let call = app.anonymous().get(&format!("{path}?{query}")).header("Host", "evil.example");
         let followed = call.header("X-Forwarded-Host", "evil.example").await.expect(302);
-        assert!(followed.header("location").starts_with("https://shop.example.com/welcome?fbuy_ref_code="));
-        assert!(!format!("{:?}", followed.headers).contains("evil"), "{:?}", followed.headers);
+        let location = url::Url::parse(followed.header("location")).expect("an address");
+        assert_eq!(location.origin().ascii_serialization(), "https://shop.example.com");
+        assert_eq!(location.path(), "/welcome");
+        let codes: Vec<_> = location.query_pairs().filter(|(name, _)| name == "fbuy_ref_code").collect();
+        assert_eq!(codes.len(), 1);
+        assert!(!codes[0].1.contains("evil"));
+        // What is the friend's own goes along, as a parameter and nowhere else.
+        let own = followed.header("location").matches("evil").count();
+        assert_eq!(own, usize::from(!query.starts_with("fbuy_ref_code")), "{:?}", followed.headers);
     }
     app.finish().await;
 }

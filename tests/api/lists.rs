@@ -105,7 +105,7 @@ fn conversion_of(held: &Answer, order: &Answer) -> Value {
             "archived": false, "published": true, "referral_incentive": null, "created_at": "2026-08-01T12:00:00Z",
             "rules": {
                 "attribution_window_days": null, "days_to_delay": 0, "new_customers_only": false, "minimum_amount": null,
-                "maximum_rewards_per_advocate": null, "self_referral": "reject", "similar_email_edits": null, "reward": null,
+                "maximum_rewards_per_advocate": null, "self_referral": "reject", "unverified_orders": "hold", "similar_email_edits": null, "reward": null,
             },
         },
         "personal_url": {

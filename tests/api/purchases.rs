@@ -79,6 +79,8 @@ async fn an_order_is_answered_with_every_field_as_it_was_sent() {
         "coupon_code": "Clooney1",
         "referral_code": "nosuch",
         "ip_address": "203.0.113.7",
+        "channel": "till",
+        "verified": true,
         "attribution": {
             "via": "coupon_code",
             "referral_code": issued["referral_code"],
@@ -110,7 +112,7 @@ async fn an_order_with_nothing_but_its_amount_is_answered_with_every_field() {
     let wanted = json!({
         "id": answer["id"], "order_id": "281", "source": "", "date": "2026-08-01T12:00:00Z", "total": 795.00, "currency": "USD",
         "email": null, "new_customer": null, "customer": null, "products": [], "coupon_code": null, "referral_code": null,
-        "ip_address": null, "attribution": null, "reason": "no_code", "conversion": null, "created_at": "2026-08-01T12:00:00Z",
+        "ip_address": null, "channel": "server", "verified": true, "attribution": null, "reason": "no_code", "conversion": null, "created_at": "2026-08-01T12:00:00Z",
     });
     assert_eq!(answer.json, wanted);
     app.finish().await;

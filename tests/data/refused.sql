@@ -523,3 +523,31 @@ update server_secrets set name = 'other' where name = 'visits'
 
 -- server_secrets_secret_check
 update server_secrets set secret = 'short'
+
+-- clicks_clicked_at_check
+update clicks set clicked_at = 'infinity'
+update clicks set clicked_at = '-infinity'
+
+-- clicks_user_agent_check
+update clicks set user_agent = repeat('x', 513)
+
+-- clicks_address_digest_check
+update clicks set address_digest = 'short'
+
+-- shares_network_check
+update shares set network = 'pigeon'
+
+-- shares_message_check
+update shares set message = ''
+update shares set message = repeat('x', 256)
+
+-- shares_email_check
+update shares set email = 'a'
+update shares set email = repeat('x', 321)
+
+-- shares_ip_address_check
+update shares set ip_address = repeat('x', 46)
+
+-- shares_created_at_check
+update shares set created_at = 'infinity'
+update shares set created_at = '-infinity'

@@ -2,13 +2,16 @@
 
 use axum::Json;
 use axum::extract::State;
+use serde::Serialize;
+use sqlx::PgConnection;
 
 use super::ReferralCodeOut;
 use crate::accounts::Caller;
 use crate::customers;
 use crate::referral_codes::list::{self, Codes, Wanted};
+use crate::referral_codes::{Issued, store};
 use crate::types::codes::{CodeKey, RecordedCode, fold};
-use crate::types::ids::CampaignId;
+use crate::types::ids::{AccountId, CampaignId};
 use crate::web::error::{ApiError, Code};
 use crate::web::extract::{Params, PathTexts};
 use crate::web::fields::Fields;
@@ -66,16 +69,31 @@ pub async fn list_of_customer(
 }
 
 /// `GET /v1/referral_codes/{code}`
-pub async fn find(State(app): State<App>, caller: Caller, path: PathTexts) -> Result<Json<ReferralCodeOut>, ApiError> {
+pub async fn find(State(app): State<App>, caller: Caller, path: PathTexts) -> Result<Json<FoundOut>, ApiError> {
     let account = &*caller.account;
+    let mut conn = app.pool.acquire().await?;
+    let found = find_named(&mut conn, account.id, &path).await?;
+    let (clicks, bot_clicks) = store::count_clicks(&mut conn, account.id, found.id).await?;
+    Ok(Json(FoundOut { code: ReferralCodeOut::listed(found, &app.public_url, account), clicks, bot_clicks }))
+}
+
+/// One referral code as it is answered, with how often its link was clicked.
+#[derive(Serialize)]
+pub struct FoundOut {
+    #[serde(flatten)]
+    code: ReferralCodeOut,
+    clicks: i64,
+    bot_clicks: i64,
+}
+
+/// Finds the referral code that a path names.
+pub async fn find_named(conn: &mut PgConnection, account: AccountId, path: &PathTexts) -> Result<Issued, ApiError> {
     let not_found = || {
         ApiError::new(Code::ReferralCodeNotFound, "nobody has this referral code; a coupon code is found by /v1/lookup")
     };
-    let mut conn = app.pool.acquire().await?;
     let codes = Codes { referral_code: Some(fold(path.get(0))), coupon_code: None };
-    let Ok(Some(id)) = list::resolve(&mut conn, account.id, &codes).await? else { return Err(not_found()) };
-    let found = list::find_all(&mut conn, account.id, &[id]).await?.into_iter().next().ok_or_else(not_found)?;
-    Ok(Json(ReferralCodeOut::listed(found, &app.public_url, account)))
+    let Ok(Some(id)) = list::resolve(conn, account, &codes).await? else { return Err(not_found()) };
+    list::find_all(conn, account, &[id]).await?.into_iter().next().ok_or_else(not_found)
 }
 
 /// Reads `campaign_id`.
