@@ -70,13 +70,19 @@ export class Goodword {
   async openAccount(site, origins) {
     await this.#run('account', 'create', '--name', 'Shop', '--alias', 'shop');
     await this.#run('account', 'set', 'shop', '--site-key', site, ...origins.flatMap((origin) => ['--origin', origin]));
-    this.#keys = JSON.parse(await this.#run('key', 'create', '--account', 'shop', '--json'));
+    this.#keys = JSON.parse((await this.#run('key', 'create', '--account', 'shop', '--json')).stdout);
   }
 
   /** @param {string[]} args */
   async #run(...args) {
     const env = { ...process.env, GOODWORD_DATA_DIR: join(this.#directory, 'data') };
-    return (await promisify(execFile)(PROGRAM, args, { env })).stdout;
+    return promisify(execFile)(PROGRAM, args, { env });
+  }
+
+  /** A secret with which the shop's server signs what its pages report. */
+  async makeSigningSecret() {
+    const { stderr } = await this.#run('account', 'set', 'shop', '--new-signing-secret');
+    return stderr.trim().split(' ').at(-1) ?? '';
   }
 
   cut() {
@@ -92,9 +98,9 @@ export class Goodword {
    * @param {string} method
    * @param {string} path
    * @param {unknown} body
+   * @param {{ access_key: string, secret_key: string }} keys
    */
-  async call(method, path, body = undefined) {
-    const { access_key, secret_key } = this.#keys;
+  async call(method, path, body = undefined, { access_key, secret_key } = this.#keys) {
     const answer = await fetch(`${this.card.url}/v1/${path}`, {
       method,
       headers: {

@@ -2,9 +2,10 @@
 // of them must fail: what would pass without the script proves nothing about it.
 
 import assert from 'node:assert/strict';
+import { createHmac } from 'node:crypto';
 import { after, before, describe, test } from 'node:test';
 import { Goodword } from './goodword.js';
-import { IS_EMPTY, openBrowser, openContext, Shop, snippet } from './stage.js';
+import { eventually, IS_EMPTY, openBrowser, openContext, Shop, snippet } from './stage.js';
 
 const SITE = 'site-8c5e0b4f-www.shop.example';
 const BANK = 9900;
@@ -157,6 +158,27 @@ describe('stories', () => {
     assert.deepEqual(by(await goodword.order('K-1')), ['kim@example.com', 'visit', id]);
   });
 
+  story('a page that the shop’s server has signed', async (page) => {
+    const id = await campaign();
+    const { trackable_link } = await advocate(id, 'lou@example.com');
+    const secret = await goodword.makeSigningSecret();
+    const order = { id: 'Y-1', amount: '12.00', email: 'friend@example.com' };
+    const signature = createHmac('sha256', secret).update(`${order.id}|${order.amount}|${order.email}`).digest('hex');
+    await page.goto(trackable_link);
+    await push(page, ['track', 'order', { ...order, signature }], ['track', 'order', { id: 'Y-2', amount: '12.00', signature }]);
+    const [signed, copied] = [await goodword.order('Y-1'), await goodword.order('Y-2')];
+    assert.deepEqual([by(signed), signed.verified, copied.verified], [['lou@example.com', 'visit', id], true, false]);
+  });
+
+  story('an order with details that the server refuses', async (page) => {
+    const id = await campaign();
+    const { trackable_link } = await advocate(id, 'mia@example.com');
+    await page.goto(trackable_link);
+    await push(page, ['track', 'order', { id: 'M-1', amount: '$1,012.00', email: 'friend@example..com', date: 'yesterday' }]);
+    const order = await goodword.order('M-1');
+    assert.deepEqual([by(order), order.total, order.email], [['mia@example.com', 'visit', id], 1012, null]);
+  });
+
   story('the shop’s server says the same of the order afterwards', async (page) => {
     const id = await campaign();
     const { trackable_link } = await advocate(id, 'hal@example.com');
@@ -176,6 +198,8 @@ describe('stories', () => {
     const code = await page.getByRole('textbox', { name: 'Your code' }).inputValue();
     await page.getByRole('button', { name: 'Copy code' }).click();
     await page.getByRole('status').filter({ hasText: 'Copied' }).waitFor();
+    const share = await eventually(async () => (await goodword.call('GET', 'shares', undefined, goodword.card)).body.results[0], 'a share');
+    assert.equal(share.message.network, 'copy');
     await page.goto(`${shop_url}/checkout?sku=LAPSANG`);
     await page.getByRole('textbox', { name: 'Coupon code' }).focus();
     await page.keyboard.press('Control+V');
