@@ -17,7 +17,8 @@ let goodword;
 /** @type {Shop} */
 let shop;
 
-describe('stories', () => {
+// The network that is cut is everybody's; without the script nobody's story gets that far.
+describe('stories', { concurrency: IS_EMPTY ? 4 : 1 }, () => {
   before(async () => {
     [browser, goodword, shop] = await Promise.all([openBrowser(), Goodword.start(), Shop.open()]);
     await goodword.openAccount(SITE, [shop.origin]);
@@ -146,7 +147,7 @@ describe('stories', () => {
     await page.goto(trackable_link);
     await page.waitForLoadState('networkidle');
     const failed = page.waitForEvent('requestfailed');
-    goodword.cut();
+    if (!IS_EMPTY) goodword.cut();
     try {
       await push(page, ['track', 'order', { id: 'K-1', amount: '12.00', email: 'friend@example.com' }]);
       await failed;
