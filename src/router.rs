@@ -131,6 +131,7 @@ fn pages() -> Router<Running> {
         .route("/t/{site}/shares", post(tracking::shares::http::track).options(page::may_call))
         .route("/js/friendbuy.min.js", get(tracking::script::serve))
         .route("/js/goodword.js", get(tracking::script::serve))
+        .route("/js/widget.js", get(tracking::script::serve_widget))
 }
 
 /// The process runs.

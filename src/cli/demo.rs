@@ -1,4 +1,4 @@
-//! `goodword demo`: a server with made-up data, and four calls that are ready to paste.
+//! `goodword demo`: a server with made-up data, a shop to click through, and four calls that are ready to paste.
 //!
 //! The secret cannot be read again from the database, so what was printed is also kept in `demo.json` in the data
 //! directory, readable by its owner alone.
@@ -10,9 +10,11 @@ use std::path::{Path, PathBuf};
 
 use anyhow::Context;
 use serde::{Deserialize, Serialize};
+use tokio_util::sync::CancellationToken;
 
 use super::database::{Database, data_dir};
 use super::demo_data::{self, BANK_ID, CAMPAIGN_ID, Made, PERSONAL_BANK_ID};
+use super::demo_shop::Shop;
 use super::exit::Failure;
 use super::output;
 use super::serve::{Service, with_owned};
@@ -31,6 +33,7 @@ pub struct Pair {
 #[derive(Serialize)]
 struct Card {
     url: String,
+    shop_url: String,
     access_key: String,
     secret_key: String,
     campaign_id: i64,
@@ -46,13 +49,22 @@ pub async fn run(args: &DatabaseArgs, serve: &ServeArgs) -> Result<(), Failure> 
         let ready = stop.run_until_cancelled(make_ready(database, args, &file)).await;
         let Some(made) = ready.transpose()? else { return Ok(()) };
         let service = Service::bind(database, serve)?;
-        let card = Card::new(service.local_url.clone(), &made.pair);
-        service
-            .run(&stop, || {
+        let shop = Shop::bind(service.bound)?;
+        let site = demo_data::open_shop(&database.pool, &shop.url).await?;
+        let card = Card::new(service.local_url.clone(), shop.url.clone(), &made.pair);
+        let closing = CancellationToken::new();
+        let selling = shop.serve(database.pool.clone(), site, service.public_url.clone(), &closing);
+        let serving = async {
+            let started = || {
                 keep(&file, &card)?;
                 output::print(&card.text(&made, &file))
-            })
-            .await
+            };
+            let served = service.run(&stop, started).await;
+            closing.cancel();
+            served
+        };
+        let (served, sold) = tokio::join!(serving, selling);
+        served.and(sold)
     })
     .await
 }
@@ -86,11 +98,12 @@ fn keep(file: &Path, card: &Card) -> anyhow::Result<()> {
 }
 
 impl Card {
-    fn new(url: String, pair: &Pair) -> Self {
+    fn new(url: String, shop_url: String, pair: &Pair) -> Self {
         let commands = commands(&url, pair);
         let Pair { access_key, secret_key } = pair.clone();
         Self {
             url,
+            shop_url,
             access_key,
             secret_key,
             campaign_id: CAMPAIGN_ID.0,
@@ -102,11 +115,13 @@ impl Card {
 
     /// What is printed. Each command is one line that begins with `curl`, so that a script can cut it out.
     fn text(&self, made: &Made, file: &Path) -> String {
-        let Self { url, access_key, secret_key, commands: [from_bank, personal, online, in_store], .. } = self;
+        let Self { url, shop_url, access_key, secret_key, commands, .. } = self;
+        let [from_bank, personal, online, in_store] = commands;
         let new_key = if made.key_is_new { "   (a new key; " } else { "   (" };
         format!(
             "\
 Goodword runs at {url}   (reference: {url}/docs)
+A shop with it   {shop_url}   (get a link, follow it, buy, and see who is thanked)
 
   access key   {access_key}
   secret key   {secret_key}{new_key}kept in {file})

@@ -3,24 +3,29 @@
 use std::collections::BTreeSet;
 use std::io::Cursor;
 
+use rust_decimal::Decimal;
 use secrecy::{ExposeSecret, SecretString};
 use sqlx::PgPool;
 use time::OffsetDateTime;
 
 use super::demo::Pair;
 use super::exit::{Exit, Failure};
+use crate::accounts::sites::{self, ChangeError, Origin, SiteChange, SiteKey};
 use crate::accounts::{self, Account, Alias, CreateError, NewAccount, keys};
-use crate::campaigns::rules::Rules;
-use crate::campaigns::{self, NewCampaign};
+use crate::campaigns::links::{self, LinkSettings};
+use crate::campaigns::rules::{RewardKind, RewardRule, Rules, UnverifiedOrders};
+use crate::campaigns::{self, CampaignChange, NewCampaign};
 use crate::coupon_banks::import::{self, Load};
 use crate::coupon_banks::stock::LowStock;
 use crate::coupon_banks::upload::Format;
 use crate::coupon_banks::{self, NewCouponBank};
-use crate::db;
+use crate::db::{self, Fault};
 use crate::types::clock::Clock;
 use crate::types::codes::ReferralCode;
 use crate::types::ids::{AccountId, CampaignId, CouponBankId};
+use crate::types::self_referral::SelfReferral;
 use crate::types::text::Name;
+use crate::types::unit::Number;
 use crate::types::url::WebUrl;
 
 /// The campaign of the article.
@@ -29,6 +34,11 @@ pub const CAMPAIGN_ID: CampaignId = CampaignId(53345);
 pub const BANK_ID: CouponBankId = CouponBankId(9900);
 /// The bank of chosen codes.
 pub const PERSONAL_BANK_ID: CouponBankId = CouponBankId(9901);
+
+/// The campaign of the shop to click through.
+pub const SHOP_CAMPAIGN_ID: CampaignId = CampaignId(53346);
+/// The bank of the codes that its widget gives out.
+const SHOP_BANK_ID: CouponBankId = CouponBankId(9902);
 
 const ALIAS: &str = "demo";
 const GENERATED_CODES: usize = 1_000;
@@ -41,6 +51,75 @@ pub struct Made {
     pub key_is_new: bool,
     pub spring_left: i64,
     pub personal_left: i64,
+}
+
+/// What the shop's pages need to know.
+pub struct Site {
+    pub account_id: AccountId,
+    pub key: String,
+}
+
+/// Makes the campaign of the shop, whose links lead to it, and lets its pages call.
+pub async fn open_shop(pool: &PgPool, shop_url: &str) -> Result<Site, Failure> {
+    let now = Clock::System.now();
+    let account_id = find_or_create_account(pool, now).await?.id;
+    let destination_url = WebUrl::try_from(shop_url).map_err(own_fault)?;
+    fill_bank(pool, account_id, SHOP_BANK_ID, "Tea codes", generated_codes("TEA"), now).await?;
+    let new = NewCampaign {
+        id: Some(SHOP_CAMPAIGN_ID),
+        name: name("Tea with friends")?,
+        destination_url: destination_url.clone(),
+        archived: false,
+        rules: shop_rules(),
+    };
+    let settings = LinkSettings { widget_coupon_bank_id: Some(SHOP_BANK_ID), ..LinkSettings::default() };
+    let change = CampaignChange { destination_url: Some(destination_url), ..CampaignChange::default() };
+    db::transact(pool, move |conn| {
+        Box::pin(async move {
+            if campaigns::create(conn, account_id, new, now).await?.is_some() {
+                links::put(conn, account_id, SHOP_CAMPAIGN_ID, &settings).await?;
+            } else {
+                // It is there, perhaps from a time when the shop had another port.
+                campaigns::change(conn, account_id, SHOP_CAMPAIGN_ID, &change, now).await?;
+            }
+            Ok::<_, Fault>(())
+        })
+    })
+    .await?;
+    admit(pool, account_id, shop_url).await
+}
+
+/// A tenth of each order. Advocate and friend sit at one machine here, which elsewhere would look like fraud; and nobody but the
+/// page tells of an order.
+fn shop_rules() -> Rules {
+    let reward = RewardRule { kind: RewardKind::Percentage, unit: None, value: Number(Decimal::TEN), cap: None };
+    Rules {
+        self_referral: SelfReferral::Allow,
+        unverified_orders: UnverifiedOrders::Accept,
+        reward: Some(reward),
+        ..Rules::default()
+    }
+}
+
+/// Lets the shop's pages call, by both names of this machine, beside those that the account has admitted itself.
+async fn admit(pool: &PgPool, account_id: AccountId, shop_url: &str) -> Result<Site, Failure> {
+    let settings = accounts::store::list_sites(&mut *pool.acquire().await?).await?;
+    let settings = settings.into_iter().find(|site| site.account_id == account_id);
+    let (key, kept) = settings.map(|site| (site.site_key, site.origins)).unwrap_or_default();
+    let key = key.unwrap_or_else(SiteKey::generate);
+    let own = [shop_url.to_owned(), shop_url.replace("127.0.0.1", "localhost")];
+    let others = kept.into_iter().filter(|origin| !own.contains(origin));
+    let all = own.iter().cloned().chain(others).take(sites::ORIGINS_MAX);
+    let origins: Result<Vec<Origin>, _> = all.map(|origin| Origin::try_from(origin.as_str())).collect();
+    let origins = Some(origins.map_err(own_fault)?);
+    let change = SiteChange { site_key: Some(key.clone()), origins, ..SiteChange::default() };
+    let changed =
+        db::transact(pool, move |conn| Box::pin(async move { sites::change(conn, account_id, &change).await })).await;
+    changed.map_err(|error| match error {
+        ChangeError::SiteKeyTaken => own_fault(error),
+        ChangeError::Database(fault) => fault.into(),
+    })?;
+    Ok(Site { account_id, key: key.as_str().to_owned() })
 }
 
 /// Makes what is missing. `known` is the pair of an earlier run; one that no longer works is replaced.
@@ -58,7 +137,7 @@ pub async fn make(pool: &PgPool, known: Option<Pair>) -> Result<Made, Failure> {
         None => create_key(pool, owner, now).await?,
     };
     create_campaign(pool, account, now).await?;
-    let spring_left = fill_bank(pool, account, BANK_ID, "Spring codes", generated_codes(), now).await?;
+    let spring_left = fill_bank(pool, account, BANK_ID, "Spring codes", generated_codes("SPRING"), now).await?;
     let personal_left =
         fill_bank(pool, account, PERSONAL_BANK_ID, "Personal codes", PERSONAL_CODES.join("\n"), now).await?;
     Ok(Made { pair, key_is_new, spring_left, personal_left })
@@ -133,11 +212,11 @@ async fn fill_bank(
 }
 
 /// One code a line.
-fn generated_codes() -> String {
+fn generated_codes(prefix: &str) -> String {
     let mut rng = rand::rng();
     let mut codes = BTreeSet::new();
     while codes.len() < GENERATED_CODES {
-        codes.insert(format!("SPRING-{}", ReferralCode::generate(&mut rng).as_str().to_ascii_uppercase()));
+        codes.insert(format!("{prefix}-{}", ReferralCode::generate(&mut rng).as_str().to_ascii_uppercase()));
     }
     codes.into_iter().collect::<Vec<_>>().join("\n")
 }
@@ -158,7 +237,7 @@ mod tests {
 
     #[test]
     fn generated_codes_are_all_different_and_good() {
-        let codes = generated_codes();
+        let codes = generated_codes("SPRING");
         let keys: BTreeSet<_> =
             codes.lines().map(|code| CouponCode::try_from(code).expect(code).key().as_str().to_owned()).collect();
         assert_eq!(keys.len(), GENERATED_CODES);

@@ -11,6 +11,7 @@ mod coupons;
 mod database;
 mod demo;
 mod demo_data;
+mod demo_shop;
 mod doctor;
 mod exit;
 mod output;

@@ -56,6 +56,10 @@ pub struct Service {
     timeouts: Timeouts,
     /// How programs on this machine reach it.
     pub local_url: String,
+    /// How the world reaches it.
+    pub public_url: String,
+    /// Where it listens.
+    pub bound: SocketAddr,
 }
 
 impl Service {
@@ -66,7 +70,7 @@ impl Service {
         let public_url = args.public_url(bound);
         let app =
             App::new(database.pool.clone(), Clock::System, &public_url, Limits::from(args), telemetry::metrics()?);
-        Ok(Self { app, listener, timeouts: Timeouts::from(args), local_url: local_url(bound) })
+        Ok(Self { app, listener, timeouts: Timeouts::from(args), local_url: local_url(bound), public_url, bound })
     }
 
     /// Serves until told to stop, then answers what it accepted. `started` is called once it answers.

@@ -220,6 +220,8 @@ async fn the_script_is_served_under_both_names_and_once_an_hour() {
     let known = visitor.get("/js/friendbuy.min.js").header("If-None-Match", script.header("etag")).await.expect(304);
     assert_eq!((known.text.as_str(), known.header("etag")), ("", script.header("etag")));
     visitor.get("/js/goodword.js").header("If-None-Match", "\"older\"").await.expect(200);
+    let widget = visitor.get("/js/widget.js").await.expect(200);
+    assert_ne!((&widget.text, widget.header("etag")), (&script.text, script.header("etag")));
     app.finish().await;
 }
 

@@ -1,0 +1,6 @@
+// What the build puts in.
+declare module '*.css' {
+  const css: string;
+  export default css;
+}
+declare var WIDGET_VERSION: string;
