@@ -5,6 +5,7 @@
 //!
 //! - floor 0: [`types`], values that cannot be wrong
 //! - floor 1: [`config`], [`telemetry`], [`db`], [`web`], ground services that know no domain
+//! - floor 2: [`events`], the outbox
 //! - floor 3: [`accounts`], [`campaigns`], [`customers`], [`coupon_banks`], [`referral_codes`], [`attribution`],
 //!   [`rewards`], [`conversions`], [`purchases`], [`tracking`], [`lookup`], the features
 //! - floor 4: [`router`], [`serve`], [`cli`], assembly
@@ -16,6 +17,8 @@ pub mod db;
 pub mod lane;
 pub mod telemetry;
 pub mod web;
+
+pub mod events;
 
 pub mod accounts;
 pub mod attribution;

@@ -11,7 +11,7 @@ use crate::harness::conservation;
 use crate::harness::contract::contract;
 
 /// What is done to the data of a story that went well, and the law that must speak up.
-const BUGS: [(&str, &str); 18] = [
+const BUGS: [(&str, &str); 27] = [
     (
         "insert into coupon_retirements (account_id, segment_id, position, retired_at)
         select account_id, segment_id, position, now() from referral_codes",
@@ -70,6 +70,27 @@ const BUGS: [(&str, &str); 18] = [
         "a row that names",
     ),
     ("update referral_codes set campaign_id = 77", "a row that names"),
+    ("delete from events where kind = 'purchase.recorded'", "a fact without its one event"),
+    ("delete from events where kind = 'conversion.created'", "a fact without its one event"),
+    ("delete from events where kind = 'referral_code.created'", "a fact without its one event"),
+    ("update events set subjects = subjects || subjects where kind = 'purchase.recorded'", "a fact without its one event"),
+    ("update events set subjects = array[77] where kind = 'conversion.created'", "a fact without its one event"),
+    (
+        "insert into events (account_id, kind, subjects, created_at) select account_id, 'conversion.refused', array[id], now() from conversions",
+        "a fact without its one event",
+    ),
+    (
+        "insert into conversion_events (account_id, conversion_id, event, status_before, status, decided_by, findings, created_at)
+        select account_id, id, 'approved', 'pending', 'approved', 'rules', '[]', now() from conversions;
+        update conversions set status = 'approved', evaluated_at = now()",
+        "a fact without its one event",
+    ),
+    ("update events set place = 2 where kind = 'purchase.recorded'", "a feed with a gap"),
+    (
+        "insert into event_feeds (account_id, last_place) select account_id, 2 from purchases;
+        update events set place = 1 where kind = 'purchase.recorded'",
+        "a feed with a gap",
+    ),
 ];
 
 #[tokio::test]

@@ -456,3 +456,25 @@ update referral_codes set ip_address = repeat('x', 46)
 
 -- referral_codes_user_agent_check
 update referral_codes set user_agent = repeat('x', 513)
+
+-- events_kind_check
+insert into events (account_id, kind, subjects, created_at) values (1, 'purchase.lost', array[1], now())
+
+-- events_subjects_check
+insert into events (account_id, kind, subjects, created_at) values (1, 'purchase.recorded', array[]::bigint[], now())
+
+-- events_created_at_check
+insert into events (account_id, kind, subjects, created_at) values (1, 'purchase.recorded', array[1], 'infinity')
+insert into events (account_id, kind, subjects, created_at) values (1, 'purchase.recorded', array[1], '-infinity')
+
+-- events_place_check
+insert into events (account_id, kind, subjects, created_at, place) values (1, 'purchase.recorded', array[1], now(), 0)
+
+-- event_feeds_last_place_check
+update event_feeds set last_place = -1
+
+-- conversion_events_id_key
+insert into conversion_events (account_id, conversion_id, id, event, status_before, status, decided_by, findings, created_at) overriding system value select account_id, conversion_id, id, event, status_before, status, decided_by, findings, created_at from conversion_events limit 1
+
+-- reward_entries_id_key
+insert into reward_entries (account_id, reward_id, id, kind, amount, cause, created_at) overriding system value select account_id, reward_id, id, kind, amount, cause, created_at from reward_entries limit 1

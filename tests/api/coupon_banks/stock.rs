@@ -9,6 +9,7 @@ use time::Duration;
 use super::{borrowed, numbered, retire};
 use crate::harness::app::{BEGINNING, CAMPAIGN, TestApp};
 use crate::harness::client::{Answer, Shop};
+use crate::harness::conservation;
 use crate::harness::words::Bank;
 
 async fn found(shop: &Shop, bank: &Bank) -> Answer {
@@ -244,6 +245,7 @@ async fn drawn_by_the_minute(app: &TestApp, drawn: i64, size: i64) -> Bank {
     for statement in statements {
         sqlx::query(AssertSqlSafe(statement)).execute(&app.pool).await.expect("stored");
     }
+    conservation::record_by_hand(&app.pool).await;
     bank
 }
 
