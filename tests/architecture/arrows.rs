@@ -9,7 +9,7 @@ use syn::{ItemMod, ItemUse, Macro, UseTree};
 use crate::sources::Source;
 
 /// Each module and what it may import. Sideways arrows between features stand last in their line.
-const TABLE: [(&str, &[&str]); 24] = [
+const TABLE: [(&str, &[&str]); 25] = [
     // floor 0
     ("types", &[]),
     // floor 1
@@ -92,6 +92,25 @@ const TABLE: [(&str, &[&str]); 24] = [
             "purchases",
         ],
     ),
+    // tells of all that happened, in the words of those it happened to
+    (
+        "webhooks",
+        &[
+            "types",
+            "config",
+            "telemetry",
+            "db",
+            "web",
+            "events",
+            "accounts",
+            "customers",
+            "coupon_banks",
+            "referral_codes",
+            "rewards",
+            "conversions",
+            "purchases",
+        ],
+    ),
     // floor 4: what they assemble
     (
         "worker",
@@ -112,6 +131,7 @@ const TABLE: [(&str, &[&str]); 24] = [
             "conversions",
             "purchases",
             "tracking",
+            "webhooks",
         ],
     ),
     (
@@ -133,6 +153,7 @@ const TABLE: [(&str, &[&str]); 24] = [
             "conversions",
             "purchases",
             "tracking",
+            "webhooks",
             "lookup",
             "worker",
         ],
@@ -156,6 +177,7 @@ const TABLE: [(&str, &[&str]); 24] = [
             "conversions",
             "purchases",
             "tracking",
+            "webhooks",
             "router",
             "worker",
         ],
@@ -179,6 +201,7 @@ const TABLE: [(&str, &[&str]); 24] = [
             "conversions",
             "purchases",
             "tracking",
+            "webhooks",
             "router",
             "serve",
         ],
