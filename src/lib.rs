@@ -7,7 +7,7 @@
 //! - floor 1: [`config`], [`telemetry`], [`db`], [`web`], ground services that know no domain
 //! - floor 2: [`events`], the outbox
 //! - floor 3: [`accounts`], [`campaigns`], [`customers`], [`coupon_banks`], [`referral_codes`], [`attribution`],
-//!   [`rewards`], [`conversions`], [`purchases`], [`tracking`], [`lookup`], the features
+//!   [`rewards`], [`conversions`], [`purchases`], [`tracking`], [`lookup`], [`webhooks`], the features
 //! - floor 4: [`router`], [`serve`], [`cli`], assembly
 
 pub mod types;
@@ -31,6 +31,7 @@ pub mod purchases;
 pub mod referral_codes;
 pub mod rewards;
 pub mod tracking;
+pub mod webhooks;
 
 pub mod cli;
 pub mod router;

@@ -28,6 +28,10 @@ pub struct Limits {
     pub lanes: LaneLimits,
     /// How long the evaluation of conversions rests between two batches. Without it this process evaluates none.
     pub evaluation_interval: Option<Duration>,
+    /// How long those who send events out rest between two looks. Without it this process sends none.
+    pub webhook_interval: Option<Duration>,
+    /// Whether webhooks may lead to private addresses, and go without TLS.
+    pub webhooks_may_be_private: bool,
 }
 
 /// How requests that store are gathered into batches.
@@ -63,6 +67,8 @@ impl Default for Limits {
             requests_in_flight_max: 1024,
             lanes: LaneLimits::default(),
             evaluation_interval: None,
+            webhook_interval: None,
+            webhooks_may_be_private: false,
         }
     }
 }

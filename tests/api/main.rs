@@ -32,3 +32,4 @@ mod referral_codes;
 mod refunds;
 mod reviews;
 mod rewards;
+mod webhooks;

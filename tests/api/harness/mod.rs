@@ -8,6 +8,7 @@ pub mod contract;
 pub mod detour;
 pub mod lines;
 pub mod proxy;
+pub mod receiver;
 pub mod refusals;
 pub mod snapshot;
 pub mod template;
