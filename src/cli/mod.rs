@@ -20,6 +20,8 @@ mod purchases;
 mod referral_codes;
 mod rows;
 mod serve;
+mod webhook_listen;
+mod webhooks;
 
 use std::process::ExitCode;
 
@@ -88,6 +90,9 @@ enum Command {
     /// Orders of the past, or of tills.
     #[command(subcommand)]
     Purchases(purchases::PurchasesCommand),
+    /// Where events are posted.
+    #[command(subcommand)]
+    Webhook(webhooks::WebhookCommand),
     /// Print the contract of the API.
     Openapi,
     /// Run the private PostgreSQL alone, for tests.
@@ -133,6 +138,7 @@ async fn run(settings: &Settings, command: Command) -> Result<(), Failure> {
         Command::Coupons(command) => coupons::run(database, command).await,
         Command::ReferralCodes(command) => referral_codes::run(database, command).await,
         Command::Purchases(command) => purchases::run(database, command).await,
+        Command::Webhook(command) => webhooks::run(database, command).await,
         Command::Openapi => output::print(crate::OPENAPI),
         Command::Postgres(args) => postgres::run(database, &args).await,
     }

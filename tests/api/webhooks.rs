@@ -1,5 +1,6 @@
 //! Webhooks: what happened, posted to where the merchant wants it, at least once and under one id.
 
+mod commands;
 mod feed;
 mod journey;
 mod kills;

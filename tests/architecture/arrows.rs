@@ -191,6 +191,7 @@ const TABLE: [(&str, &[&str]); 25] = [
             "db",
             "lane",
             "web",
+            "events",
             "accounts",
             "campaigns",
             "customers",

@@ -6,7 +6,7 @@ use sqlx::{AssertSqlSafe, PgPool};
 use super::client::Shop;
 
 /// Each statement lists what must not be, with words for it.
-const LAWS: [(&str, &str); 14] = [
+const LAWS: [(&str, &str); 15] = [
     (
         "a bank whose coupons are not just issued, retired or available (I13)",
         "select format('bank %s: %s in all, %s issued, %s retired, %s available', bank_id, total, issued, retired, available)
@@ -145,12 +145,14 @@ const LAWS: [(&str, &str); 14] = [
                 where before.account_id = e.account_id and before.reward_id = e.reward_id and before.id < e.id)
             union all
             select account_id, 'referral_code.created', id from referral_codes
+            union all
+            select account_id, 'coupon_bank.' || kind, id from coupon_bank_alerts
         )
         select format('%s of %s: %s facts, %s events', kind, id, sum(facts), sum(events))
         from (
             select account_id, kind, id, 1 as facts, 0 as events from fact
             union all
-            select account_id, kind, unnest(subjects), 0, 1 from events where not starts_with(kind, 'coupon_bank.')
+            select account_id, kind, unnest(subjects), 0, 1 from events
         ) side
         group by account_id, kind, id
         having sum(facts) <> 1 or sum(events) <> 1",
@@ -165,6 +167,15 @@ const LAWS: [(&str, &str); 14] = [
         having min(e.place) <> 1 or max(e.place + cardinality(e.subjects) - 1) <> sum(cardinality(e.subjects))
             or f.last_place is distinct from sum(cardinality(e.subjects))
             or count(distinct e.place) <> count(*)",
+    ),
+    (
+        "a delivery that nobody took, or of no event (I9)",
+        "select format('delivery %s', d.id)
+        from webhook_deliveries d
+        where d.state = 'delivered' and not exists (
+                select from webhook_attempts a where a.account_id = d.account_id and a.delivery_id = d.id and a.status between 200 and 299)
+            or not exists (select from events e
+                where e.account_id = d.account_id and e.id = d.event_row and e.place is not null and d.event_index <= cardinality(e.subjects))",
     ),
     (
         "a session left inside a transaction (I17)",
