@@ -4,11 +4,12 @@
 
 use sqlx::PgConnection;
 
+use super::store::Limits;
 use super::{Kind, store};
 use crate::types::ids::AccountId;
 
-/// Most rows that are placed in one transaction.
-pub const ROWS_MAX: i64 = 500;
+/// What is placed in one transaction: each event may become a delivery for each endpoint in it.
+const AT_ONCE: Limits = Limits { rows: 500, events: 2_000 };
 
 /// A row of the outbox that has its place now.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -17,10 +18,10 @@ pub struct Placed {
     pub kind: Kind,
 }
 
-/// Gives places to at most [`ROWS_MAX`] rows of an account, in the caller's transaction. None, when somebody else is at it.
+/// Gives places to the next rows of an account, in the caller's transaction. None, when somebody else is at it.
 pub async fn place(conn: &mut PgConnection, account: AccountId) -> sqlx::Result<Vec<Placed>> {
     store::insert_feed(conn, account).await?;
     let Some(last_place) = store::lock_feed(conn, account).await? else { return Ok(Vec::new()) };
-    let rows = store::place(conn, account, last_place, ROWS_MAX).await?;
+    let rows = store::place(conn, account, last_place, AT_ONCE).await?;
     Ok(rows.into_iter().filter_map(|row| Some(Placed { row: row.id, kind: Kind::stored(&row.kind)? })).collect())
 }

@@ -72,12 +72,19 @@ pub struct PlacedRow {
     pub kind: String,
 }
 
+/// How much is given places at once: so many rows, until so many events are reached.
+#[derive(Clone, Copy, Debug)]
+pub struct Limits {
+    pub rows: i64,
+    pub events: i64,
+}
+
 /// Gives places to rows of a locked feed that have none, in the order of their numbers, behind `last_place`, and moves the feed on.
 pub async fn place(
     conn: &mut PgConnection,
     account: AccountId,
     last_place: i64,
-    limit: i64,
+    limits: Limits,
 ) -> sqlx::Result<Vec<PlacedRow>> {
     sqlx::query_as!(
         PlacedRow,
@@ -85,8 +92,10 @@ pub async fn place(
             select id, cardinality(subjects) as length from events
             where account_id = $1 and place is null
             order by id limit $3
+        ), counted as (
+            select id, length, sum(length) over (order by id) as upto from waiting
         ), ordered as (
-            select id, $2::bigint + 1 + sum(length) over (order by id) - length as place, length from waiting
+            select id, $2::bigint + 1 + upto - length as place, length from counted where upto - length < $4
         ), placed as (
             update events e set place = o.place from ordered o
             where e.account_id = $1 and e.id = o.id
@@ -98,7 +107,8 @@ pub async fn place(
         select id, kind from placed"#,
         account.0,
         last_place,
-        limit
+        limits.rows,
+        limits.events
     )
     .fetch_all(conn)
     .await

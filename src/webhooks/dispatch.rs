@@ -26,6 +26,8 @@ use crate::web::state::App;
 const POSTS_PER_ENDPOINT: usize = 4;
 /// Endpoints that are posted to at once by one process. One that hangs keeps its own place and no other's.
 const ENDPOINTS_AT_ONCE: usize = 128;
+/// Transactions that one account gets in a row, when much happened to it.
+const PLACED_IN_A_ROW: usize = 20;
 /// How often what waits is counted for the metrics.
 const BACKLOG_INTERVAL: Duration = Duration::from_secs(15);
 
@@ -53,22 +55,35 @@ impl Dispatcher {
         let mut conn = self.pool.acquire().await?;
         let accounts = events::store::list_waiting(&mut conn).await?;
         drop(conn);
-        let now = self.clock.now();
-        let mut count = 0;
+        let (mut count, mut failed) = (0, None);
         for account in accounts {
-            let placed: usize = db::transact(&self.pool, move |conn| {
-                Box::pin(async move {
-                    let placed = feed::place(conn, account).await?;
-                    if !placed.is_empty() {
-                        queue::fan_out(conn, account, &placed, now).await?;
+            // One account's trouble is no other's.
+            for _ in 0..PLACED_IN_A_ROW {
+                match self.place_of(account).await {
+                    Ok(0) => break,
+                    Ok(placed) => count += placed,
+                    Err(fault) => {
+                        failed = Some(fault);
+                        break;
                     }
-                    Ok::<_, Fault>(placed.len())
-                })
-            })
-            .await?;
-            count += placed;
+                }
+            }
         }
-        Ok(count)
+        failed.map_or(Ok(count), Err)
+    }
+
+    async fn place_of(&self, account: AccountId) -> Result<usize, Fault> {
+        let now = self.clock.now();
+        db::transact(&self.pool, move |conn| {
+            Box::pin(async move {
+                let placed = feed::place(conn, account).await?;
+                if !placed.is_empty() {
+                    queue::fan_out(conn, account, &placed, now).await?;
+                }
+                Ok(placed.len())
+            })
+        })
+        .await
     }
 
     /// Takes what is due for endpoints that are not busy, endpoint by endpoint.
@@ -91,7 +106,10 @@ impl Dispatcher {
         let Some(first) = taken.first() else { return Ok(()) };
         let bodies = self.bodies(first.account_id, &taken).await?;
         let posts = taken.into_iter().filter_map(|one| {
-            let body = bodies.get(&one.event).cloned()?;
+            let Some(body) = bodies.get(&one.event).cloned() else {
+                tracing::error!(account.id = one.account_id.0, event.id = %one.event, "nothing can be said of an event");
+                return None;
+            };
             Some(async move { self.deliver_one(&one, &body).await })
         });
         let outcomes: Vec<Result<(), Fault>> =
