@@ -8,6 +8,7 @@ import schemathesis
 PARAMETERS = {
     "limit", "offset", "status", "format", "strict", "source", "cursor", "from_date", "to_date", "campaign_id", "customer_id",
     "account_id", "email", "referral_code", "coupon_code", "order_id", "id", "q", "dry_run",
+    "after", "type", "endpoint_id", "event_id", "state",
 }
 
 
@@ -37,6 +38,9 @@ def before_call(ctx, case, kwargs):
     number_ahead = isinstance(date, (int, float)) and time.time() * 1000 < date <= 4102444799999
     if text_ahead or number_ahead:
         order["date"] = "2024-02-29T10:00:00Z"
+    # Pings go to nobody: a port of this machine where nobody listens.
+    if "/webhook_endpoints" in case.path and isinstance(case.body, dict) and str(case.body.get("url")).startswith("http"):
+        case.body["url"] = "http://127.0.0.1:9/"
     # A cursor is good when an answer gave it, and then not together with an offset.
     is_negative = case.meta is not None and case.meta.generation.mode.is_negative
     if isinstance(case.query, dict) and "cursor" in case.query and not is_negative:

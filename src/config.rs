@@ -99,6 +99,12 @@ pub struct ServeArgs {
     /// else's counts.
     #[arg(long, env = "GOODWORD_TRUSTED_PROXIES", value_delimiter = ',', value_parser = parse_network)]
     pub trusted_proxies: Vec<IpNet>,
+    /// Milliseconds between two looks for events that are to be sent to webhooks; 0 leaves them to other servers.
+    #[arg(long, env = "GOODWORD_WEBHOOK_INTERVAL_MS", default_value_t = 1000, value_parser = clap::value_parser!(u64).range(..=3_600_000))]
+    pub webhook_interval_ms: u64,
+    /// Let webhooks lead to private addresses and go without TLS. Not where merchants are not you.
+    #[arg(long, env = "GOODWORD_WEBHOOK_ALLOW_PRIVATE_ADDRESSES", value_parser = BoolishValueParser::new())]
+    pub webhook_allow_private_addresses: bool,
     /// Seconds that requests in flight get to finish when the server is told to stop.
     #[arg(long, env = "GOODWORD_SHUTDOWN_TIMEOUT_S", default_value_t = 10, value_parser = clap::value_parser!(u64).range(1..=600))]
     pub shutdown_timeout_s: u64,

@@ -5,8 +5,9 @@
 //!
 //! - floor 0: [`types`], values that cannot be wrong
 //! - floor 1: [`config`], [`telemetry`], [`db`], [`web`], ground services that know no domain
+//! - floor 2: [`events`], the outbox
 //! - floor 3: [`accounts`], [`campaigns`], [`customers`], [`coupon_banks`], [`referral_codes`], [`attribution`],
-//!   [`rewards`], [`conversions`], [`purchases`], [`tracking`], [`lookup`], [`sandboxes`], the features
+//!   [`rewards`], [`conversions`], [`purchases`], [`tracking`], [`lookup`], [`sandboxes`], [`webhooks`], the features
 //! - floor 4: [`router`], [`serve`], [`cli`], assembly
 
 pub mod types;
@@ -16,6 +17,8 @@ pub mod db;
 pub mod lane;
 pub mod telemetry;
 pub mod web;
+
+pub mod events;
 
 pub mod accounts;
 pub mod attribution;
@@ -29,6 +32,7 @@ pub mod referral_codes;
 pub mod rewards;
 pub mod sandboxes;
 pub mod tracking;
+pub mod webhooks;
 
 pub mod cli;
 pub mod router;

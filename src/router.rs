@@ -15,20 +15,25 @@ use crate::web::frame::{Frame, Gate, Open};
 use crate::web::state::App;
 use crate::web::{docs, frame};
 use crate::worker::Running;
-use crate::{campaigns, conversions, coupon_banks, customers, lookup, purchases, referral_codes, rewards, tracking};
+use crate::{
+    campaigns, conversions, coupon_banks, customers, lookup, purchases, referral_codes, rewards, tracking, webhooks,
+};
 
 /// The first segments of the merchants' routes. Clients of the compatible API may leave the version out.
-pub const VERSIONED: [&str; 10] = [
+pub const VERSIONED: [&str; 13] = [
     "campaigns",
     "conversions",
     "coupon_banks",
     "customers",
+    "events",
     "lookup",
     "opt_outs",
     "purchases",
     "referral_codes",
     "rewards",
     "shares",
+    "webhook_deliveries",
+    "webhook_endpoints",
 ];
 
 /// The whole service.
@@ -101,6 +106,18 @@ fn merchants() -> Router<Running> {
         .route("/v1/referral_codes/{code}/block", post(referral_codes::blocks::block))
         .route("/v1/referral_codes/{code}/unblock", post(referral_codes::blocks::unblock))
         .route("/v1/customers/{id}/rewards", get(rewards::http::list_of_customer))
+        .route("/v1/events", get(webhooks::http::list_events))
+        .route("/v1/events/{id}", get(webhooks::http::find_event))
+        .route("/v1/webhook_endpoints", get(webhooks::http::list).post(webhooks::http::create))
+        .route(
+            "/v1/webhook_endpoints/{id}",
+            get(webhooks::http::find).patch(webhooks::http::change).delete(webhooks::http::retire),
+        )
+        .route("/v1/webhook_endpoints/{id}/rotate_secret", post(webhooks::http::rotate_secret))
+        .route("/v1/webhook_endpoints/{id}/ping", post(webhooks::http::ping))
+        .route("/v1/webhook_deliveries", get(webhooks::http::list_deliveries))
+        .route("/v1/webhook_deliveries/{id}", get(webhooks::http::find_delivery))
+        .route("/v1/webhook_deliveries/replay", post(webhooks::http::replay))
         // What is unknown here would be taken for a link without this.
         .route("/v1/{*unknown}", any(frame::no_route))
 }

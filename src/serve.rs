@@ -64,6 +64,10 @@ impl From<&ServeArgs> for Limits {
             evaluation_interval: Some(args.evaluation_interval_ms)
                 .filter(|interval_ms| *interval_ms > 0)
                 .map(Duration::from_millis),
+            webhook_interval: Some(args.webhook_interval_ms)
+                .filter(|interval_ms| *interval_ms > 0)
+                .map(Duration::from_millis),
+            webhooks_may_be_private: args.webhook_allow_private_addresses,
             ..Self::default()
         }
     }

@@ -104,6 +104,16 @@ fn install_metrics() -> anyhow::Result<PrometheusHandle> {
     metrics::describe_counter!("goodword_coupons_loaded_total", "Coupons loaded into banks.");
     metrics::describe_gauge!("goodword_coupon_banks_low", "Coupon banks of all accounts that are low, or exhausted.");
     metrics::describe_gauge!("goodword_coupon_banks_exhausted", "Coupon banks of all accounts without a free coupon.");
+    metrics::describe_counter!(
+        "goodword_webhook_attempts_total",
+        "Messages posted to webhooks by outcome: delivered, failed, given_up."
+    );
+    metrics::describe_gauge!("goodword_webhook_deliveries_waiting", "Messages that wait to be posted.");
+    metrics::describe_gauge!(
+        "goodword_webhook_oldest_waiting_seconds",
+        metrics::Unit::Seconds,
+        "Age of the oldest message that waits to be posted."
+    );
     metrics::describe_gauge!(
         "goodword_lane_queue_rows",
         "Requests that wait for a lane's writer, as its last batch left them."

@@ -1,5 +1,6 @@
-//! What works beside the requests: the writers of the lanes, the one who listens for changed keys, and the one who evaluates
-//! conversions that fall due. They start before the first request and end after the last.
+//! What works beside the requests: the writers of the lanes, the one who listens for changed keys, the one who evaluates
+//! conversions that fall due, the one who looks after coupon banks, and the one who sends events out. They start before the first
+//! request and end after the last.
 
 use std::ops::Deref;
 use std::sync::Arc;
@@ -12,6 +13,7 @@ use tokio_util::sync::CancellationToken;
 use crate::accounts::cache::KeyCache;
 use crate::accounts::changes::Listening;
 use crate::conversions::evaluation;
+use crate::coupon_banks::alerts;
 use crate::coupon_banks::watch::Watch;
 use crate::purchases::lane::{self as purchases, PurchaseLane};
 use crate::referral_codes::lane::{self as referral_codes, ReferralCodeLane};
@@ -19,6 +21,11 @@ use crate::tracking::budgets::Budgets;
 use crate::tracking::clicks::ClickLane;
 use crate::tracking::links::Links;
 use crate::web::state::App;
+use crate::webhooks::client::Client;
+use crate::webhooks::dispatch::Dispatcher;
+
+/// How often coupon banks are looked after.
+const BANKS_INTERVAL: Duration = Duration::from_secs(60);
 
 /// Starts all who work for this app.
 pub fn start(app: &App) -> (Running, Crew) {
@@ -27,10 +34,25 @@ pub fn start(app: &App) -> (Running, Crew) {
     let low_banks = Watch::new(app.pool.clone());
     let budgets = Budgets::new(&app.limits.visitors);
     let (links, clicks) = (Links::new(app.pool.clone(), budgets.clone()), ClickLane::start(app));
-    let ways = Ways { app: app.clone(), keys, purchases, referral_codes, low_banks, budgets, links, clicks };
+    let webhooks = Client::new(app.limits.webhooks_may_be_private);
+    let ways = Ways { app: app.clone(), keys, purchases, referral_codes, low_banks, budgets, links, clicks, webhooks };
     let running = Running(Arc::new(ways));
-    let evaluating = app.limits.evaluation_interval.map(|interval| Evaluating::start(app, interval));
-    (running.clone(), Crew { running, listening, evaluating })
+    let workers = start_workers(&running);
+    (running.clone(), Crew { running, listening, workers })
+}
+
+fn start_workers(running: &Running) -> Vec<Worker> {
+    let app = &running.app;
+    let evaluating =
+        app.limits.evaluation_interval.map(|interval| Worker::start(|stop| evaluate(app.clone(), interval, stop)));
+    let sending = app.limits.webhook_interval.map(|interval| {
+        let dispatcher = Dispatcher::new(app, running.webhooks.clone());
+        [
+            Worker::start(|stop| dispatcher.run(interval, stop)),
+            Worker::start(|stop| look_after_banks(app.clone(), stop)),
+        ]
+    });
+    evaluating.into_iter().chain(sending.into_iter().flatten()).collect()
 }
 
 /// A running service as its router sees it: the state, and the ways to those who work. Cheap to clone.
@@ -47,6 +69,7 @@ pub struct Ways {
     pub budgets: Budgets,
     pub links: Links,
     pub clicks: ClickLane,
+    pub webhooks: Client,
 }
 
 impl Deref for Running {
@@ -61,29 +84,19 @@ impl Deref for Running {
 pub struct Crew {
     running: Running,
     listening: Listening,
-    evaluating: Option<Evaluating>,
+    workers: Vec<Worker>,
 }
 
-/// The one who evaluates conversions, one small batch at each tick: so that a backlog, such as that of an import, takes little from
-/// the orders of the day.
-struct Evaluating {
+/// One who works until he is told to stop. What he has begun he finishes.
+struct Worker {
     stopping: CancellationToken,
     task: JoinHandle<()>,
 }
 
-impl Evaluating {
-    fn start(app: &App, interval: Duration) -> Self {
+impl Worker {
+    fn start<F: Future<Output = ()> + Send + 'static>(work: impl FnOnce(CancellationToken) -> F) -> Self {
         let stopping = CancellationToken::new();
-        let (app, stop) = (app.clone(), stopping.clone());
-        let task = tokio::spawn(async move {
-            while stop.run_until_cancelled(tokio::time::sleep(interval)).await.is_some() {
-                // A batch that was begun is finished. What failed is still due at the next tick.
-                if let Err(fault) = evaluation::tick(&app.pool, app.clock.now()).await {
-                    tracing::warn!(error = %fault, "conversions that are due could not be evaluated");
-                }
-            }
-        });
-        Self { stopping, task }
+        Self { task: tokio::spawn(work(stopping.clone())), stopping }
     }
 
     async fn stop(self) {
@@ -93,12 +106,29 @@ impl Evaluating {
     }
 }
 
+/// Evaluates conversions, one small batch at each tick: so that a backlog, such as that of an import, takes little from the orders
+/// of the day. What failed is still due at the next tick.
+async fn evaluate(app: App, interval: Duration, stop: CancellationToken) {
+    while stop.run_until_cancelled(tokio::time::sleep(interval)).await.is_some() {
+        if let Err(fault) = evaluation::tick(&app.pool, app.clock.now()).await {
+            tracing::warn!(error = %fault, "conversions that are due could not be evaluated");
+        }
+    }
+}
+
+/// Looks once a minute whether coupon banks have become low.
+async fn look_after_banks(app: App, stop: CancellationToken) {
+    while stop.run_until_cancelled(tokio::time::sleep(BANKS_INTERVAL)).await.is_some() {
+        if let Err(fault) = alerts::tick(&app.pool, app.clock.now()).await {
+            tracing::warn!(error = %fault, "coupon banks could not be looked after");
+        }
+    }
+}
+
 impl Crew {
     /// Returns when all that was taken on is stored and answered, and no connection of theirs is left.
     pub async fn stop(self) {
-        if let Some(evaluating) = self.evaluating {
-            evaluating.stop().await;
-        }
+        futures_util::future::join_all(self.workers.into_iter().map(Worker::stop)).await;
         tokio::join!(
             self.running.purchases.drain(),
             self.running.referral_codes.drain(),
@@ -147,5 +177,11 @@ impl FromRef<Running> for Budgets {
 impl FromRef<Running> for (Links, ClickLane) {
     fn from_ref(running: &Running) -> Self {
         (running.links.clone(), running.clicks.clone())
+    }
+}
+
+impl FromRef<Running> for Client {
+    fn from_ref(running: &Running) -> Self {
+        running.webhooks.clone()
     }
 }

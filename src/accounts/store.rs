@@ -60,6 +60,21 @@ pub async fn list(conn: &mut PgConnection, alias: Option<&str>) -> sqlx::Result<
     .await
 }
 
+/// Finds an account.
+pub async fn find(conn: &mut PgConnection, id: AccountId) -> sqlx::Result<Option<Account>> {
+    sqlx::query_as!(
+        Account,
+        r#"select a.id as "id: AccountId", a.name, d.alias as "alias: Alias", a.currency, a.time_zone as zone,
+            a.live_account_id as "live_account_id: AccountId", a.created_at
+        from accounts a
+        join account_aliases d on d.account_id = a.id
+        where a.id = $1"#,
+        id.0
+    )
+    .fetch_optional(conn)
+    .await
+}
+
 /// Inserts an account and gives its id.
 pub async fn insert(conn: &mut PgConnection, new: &NewAccount, now: OffsetDateTime) -> sqlx::Result<AccountId> {
     sqlx::query_scalar!(

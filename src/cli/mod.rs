@@ -22,6 +22,8 @@ mod referral_codes;
 mod rows;
 mod sandboxes;
 mod serve;
+mod webhook_listen;
+mod webhooks;
 
 use std::process::ExitCode;
 
@@ -90,6 +92,9 @@ enum Command {
     /// Orders of the past, or of tills.
     #[command(subcommand)]
     Purchases(purchases::PurchasesCommand),
+    /// Where events are posted.
+    #[command(subcommand)]
+    Webhook(webhooks::WebhookCommand),
     /// Print the contract of the API.
     Openapi,
     /// Run the private PostgreSQL alone, for tests.
@@ -135,6 +140,7 @@ async fn run(settings: &Settings, command: Command) -> Result<(), Failure> {
         Command::Coupons(command) => coupons::run(database, command).await,
         Command::ReferralCodes(command) => referral_codes::run(database, command).await,
         Command::Purchases(command) => purchases::run(database, command).await,
+        Command::Webhook(command) => webhooks::run(database, command).await,
         Command::Openapi => output::print(crate::OPENAPI),
         Command::Postgres(args) => postgres::run(database, &args).await,
     }

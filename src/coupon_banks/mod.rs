@@ -3,6 +3,7 @@
 //!
 //! [`claim`] is the only way to a free coupon, [`import`] the only way in.
 
+pub mod alerts;
 pub mod claim;
 pub mod claim_store;
 pub mod draw;

@@ -1,9 +1,11 @@
 //! The SQL of stock: how fast banks are drawn from, and what is left in all of them. One statement a function.
 
+use std::collections::HashMap;
+
 use sqlx::PgConnection;
 use time::OffsetDateTime;
 
-use super::stock::{LowStock, Pace};
+use super::stock::{LowStock, Pace, Stock};
 use super::{Counts, stock};
 use crate::types::ids::{AccountId, CouponBankId};
 
@@ -146,4 +148,21 @@ pub async fn list_levels(conn: &mut PgConnection) -> sqlx::Result<Vec<Level>> {
             },
         })
         .collect())
+}
+
+/// Judges what is left in the banks of all accounts, as their lists would.
+pub async fn judge_all(conn: &mut PgConnection, now: OffsetDateTime) -> sqlx::Result<Vec<(Level, Stock)>> {
+    let levels = list_levels(conn).await?;
+    // The pace is asked of banks for which it may decide.
+    let paced = levels.iter().filter(|level| level.low_stock.days_left.is_some() && level.counts.available > 0);
+    let (accounts, banks): (Vec<AccountId>, Vec<CouponBankId>) =
+        paced.map(|level| (level.account_id, level.bank_id)).unzip();
+    let paces = find_paces(conn, &accounts, &banks, now).await?;
+    let paces: HashMap<_, Pace> = paces.iter().map(|paced| ((paced.account_id, paced.bank_id), paced.pace())).collect();
+    let judged = levels.into_iter().map(|level| {
+        let pace = paces.get(&(level.account_id, level.bank_id)).copied().unwrap_or_default();
+        let stock = stock::judge(level.counts, pace, level.low_stock, now);
+        (level, stock)
+    });
+    Ok(judged.collect())
 }

@@ -9,9 +9,8 @@ use sqlx::{PgConnection, PgPool};
 use time::OffsetDateTime;
 use tokio::sync::Mutex;
 
-use super::stock::{self, Pace};
+use super::stock;
 use super::stock_store;
-use crate::types::ids::{AccountId, CouponBankId};
 
 /// How long a count is good.
 const GOOD_FOR: time::Duration = time::Duration::MINUTE;
@@ -79,18 +78,8 @@ fn publish(counted: Option<LowBanks>) {
 
 /// Counts the banks of all accounts but sandboxes that are low, as their lists would say.
 pub async fn count(conn: &mut PgConnection, now: OffsetDateTime) -> sqlx::Result<LowBanks> {
-    let levels = stock_store::list_levels(conn).await?;
-    // The pace is asked of banks for which it may decide.
-    let paced = levels.iter().filter(|level| level.low_stock.days_left.is_some() && level.counts.available > 0);
-    let (accounts, banks): (Vec<AccountId>, Vec<CouponBankId>) =
-        paced.map(|level| (level.account_id, level.bank_id)).unzip();
-    let paces = stock_store::find_paces(conn, &accounts, &banks, now).await?;
-    let paces: std::collections::HashMap<_, Pace> =
-        paces.iter().map(|paced| ((paced.account_id, paced.bank_id), paced.pace())).collect();
     let mut counted = LowBanks::default();
-    for level in levels {
-        let pace = paces.get(&(level.account_id, level.bank_id)).copied().unwrap_or_default();
-        let stock = stock::judge(level.counts, pace, level.low_stock, now);
+    for (_, stock) in stock_store::judge_all(conn, now).await? {
         counted.low += u32::from(stock.is_low);
         counted.exhausted += u32::from(stock.reasons.contains(&stock::Reason::Exhausted));
     }

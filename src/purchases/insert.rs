@@ -38,7 +38,7 @@ pub type Stored = HashMap<OrderKey, Ids>;
 pub const FEW: usize = 64;
 
 /// Inserts a few purchases, which are sorted by key so that two batches cannot wait for each other, with their
-/// conversions. Gives the ids of both. Those that a rival stored first are missing from the answer. One statement, all of
+/// conversions and their events. Gives the ids of both. Those that a rival stored first are missing from the answer. One statement, all of
 /// it or nothing, so that it needs no transaction around it.
 pub async fn insert_few(conn: &mut PgConnection, new: &[NewPurchase<'_>], now: OffsetDateTime) -> sqlx::Result<Stored> {
     let (columns, converted) = (Columns::of(new, now), ConversionColumns::of(new));
@@ -129,7 +129,14 @@ pub async fn insert_one(
             insert into conversions (account_id, purchase_id, campaign_id, referral_code_id, status,
                 same_email, fuzzy_email, same_customer, same_shopper, created_at)
             select account_id, id, $24, $19, $25, $26, $27, $28, $29, $23 from purchase where $19::bigint is not null
-            returning id
+            returning account_id, id
+        ), event as (
+            insert into events (account_id, kind, subjects, created_at)
+            select account_id, 'purchase.recorded', array[id], $23 from purchase
+            union all
+            select account_id, 'conversion.created', array[id], $23 from conversion
+            union all
+            select account_id, 'conversion.refused', array[id], $23 from conversion where $25 = 'rejected'
         )
         select id as "purchase: PurchaseId", (select id from conversion) as "conversion: ConversionId" from purchase"#,
         row.key.account_id as AccountId,

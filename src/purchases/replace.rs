@@ -187,9 +187,16 @@ pub(super) async fn insert_conversion(
     now: OffsetDateTime,
 ) -> sqlx::Result<()> {
     sqlx::query!(
-        "insert into conversions (account_id, purchase_id, campaign_id, referral_code_id, status,
-            same_email, fuzzy_email, same_customer, same_shopper, created_at)
-        values ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10)",
+        "with conversion as (
+            insert into conversions (account_id, purchase_id, campaign_id, referral_code_id, status,
+                same_email, fuzzy_email, same_customer, same_shopper, created_at)
+            values ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10)
+            returning account_id, id, status, created_at
+        )
+        insert into events (account_id, kind, subjects, created_at)
+        select account_id, 'conversion.created', array[id], created_at from conversion
+        union all
+        select account_id, 'conversion.refused', array[id], created_at from conversion where status = 'rejected'",
         known.key.account_id.0,
         known.id.0,
         new.campaign_id.0,
@@ -221,9 +228,13 @@ pub(super) async fn reopen(
                 same_customer = same_customer or $8, evaluated_at = null, fraud_checks = null
             where account_id = $1 and id = $2
             returning account_id, id, status
+        ), decision as (
+            insert into conversion_events (account_id, conversion_id, event, status_before, status, decided_by, reason, findings, created_at)
+            select account_id, id, 'confirmed', $9, status, 'report', 'a better report of the order came', '[]', $10 from conversion
+            returning account_id, id, status_before, status, created_at
         )
-        insert into conversion_events (account_id, conversion_id, event, status_before, status, decided_by, reason, findings, created_at)
-        select account_id, id, 'confirmed', $9, status, 'report', 'a better report of the order came', '[]', $10 from conversion",
+        insert into events (account_id, kind, subjects, created_at)
+        select account_id, 'conversion.' || status, array[id], created_at from decision where status <> status_before and status <> 'pending'",
         known.key.account_id.0,
         held.id.0,
         new.campaign_id.0,
@@ -251,10 +262,14 @@ pub(super) async fn reject(
         "with conversion as (
             update conversions set status = 'rejected', evaluated_at = $4 where account_id = $1 and id = $2
             returning account_id, id, status
+        ), decision as (
+            insert into conversion_events (account_id, conversion_id, event, status_before, status, decided_by, reason, findings, created_at)
+            select account_id, id, 'rejected', $3, status, 'report', 'the better report of the order gives no ground for it', '[]', $4
+            from conversion
+            returning account_id, id, status_before, status, created_at
         )
-        insert into conversion_events (account_id, conversion_id, event, status_before, status, decided_by, reason, findings, created_at)
-        select account_id, id, 'rejected', $3, status, 'report', 'the better report of the order gives no ground for it', '[]', $4
-        from conversion",
+        insert into events (account_id, kind, subjects, created_at)
+        select account_id, 'conversion.' || status, array[id], created_at from decision where status <> status_before",
         known.key.account_id.0,
         held.id.0,
         held.status.as_str(),

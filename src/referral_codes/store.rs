@@ -91,7 +91,7 @@ pub struct StoredReferralCode {
     pub coupon: Option<HeldCoupon>,
 }
 
-/// Inserts referral codes, sorted by key, and moves the cursors of locked segments on. Gives the codes that were stored
+/// Inserts referral codes, sorted by key, and moves the cursors of locked segments on, with their events. Gives the codes that were stored
 /// with their coupons; those whose code is in use already are missing.
 pub async fn insert_all(
     conn: &mut PgConnection,
@@ -127,6 +127,9 @@ pub async fn insert_all(
             order by account_id, campaign_id, customer_id
             on conflict on constraint referral_codes_code_key_key do nothing
             returning account_id, campaign_id, customer_id, id, segment_id, position
+        ), event as (
+            insert into events (account_id, kind, subjects, created_at)
+            select account_id, 'referral_code.created', array_agg(id order by id), $8 from stored group by account_id
         )
         select stored.account_id as "account_id!: AccountId", stored.campaign_id as "campaign_id!: CampaignId",
             stored.customer_id as "customer_id!: CustomerId", stored.id as "id!: ReferralCodeId",

@@ -11,6 +11,7 @@ use sqlx::PgConnection;
 use time::OffsetDateTime;
 
 use crate::customers::Customer;
+use crate::events::{self, Fact, Kind as FactKind};
 use crate::types::ids::{AccountId, CampaignId, ConversionId, CustomerId, ReferralCodeId, RewardId};
 use crate::types::money::Money;
 use crate::types::text::OpaqueId;
@@ -108,7 +109,11 @@ pub async fn grant(conn: &mut PgConnection, new: &[NewReward], now: OffsetDateTi
             Some(NewEntry { account_id: new.account_id, reward_id, kind, amount, cause: new.cause, refund_id: None })
         })
         .collect();
-    store::insert_entries(conn, &entries, now).await
+    store::insert_entries(conn, &entries, now).await?;
+    let kind = FactKind::RewardCreated;
+    let facts: Vec<Fact> =
+        ids.iter().map(|((account_id, _), id)| Fact { account_id: *account_id, kind, subject: id.0 }).collect();
+    events::record(conn, &facts, now).await
 }
 
 /// Why what is owed has to follow.
@@ -133,7 +138,10 @@ pub async fn follow(
     let Some((kind, amount)) = step(ledger.owed, target) else { return Ok(true) };
     let Change { cause, refund_id } = change.clone();
     let entry = NewEntry { account_id: account, reward_id, kind, amount, cause, refund_id };
-    store::insert_entries(conn, &[entry], now).await?;
+    let ids = store::insert_entries(conn, &[entry], now).await?;
+    let kind = if kind == Kind::Reversed { FactKind::RewardReversed } else { FactKind::RewardRestored };
+    let facts: Vec<Fact> = ids.into_iter().map(|subject| Fact { account_id: account, kind, subject }).collect();
+    events::record(conn, &facts, now).await?;
     Ok(true)
 }
 

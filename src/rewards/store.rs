@@ -48,19 +48,21 @@ pub async fn insert_all(
     Ok(rows.into_iter().map(|row| ((row.account_id, row.conversion_id), row.id)).collect())
 }
 
-/// Adds entries to ledgers.
-pub async fn insert_entries(conn: &mut PgConnection, new: &[NewEntry], now: OffsetDateTime) -> sqlx::Result<()> {
+/// Adds entries to ledgers, and gives their numbers in the order of `new`.
+pub async fn insert_entries(conn: &mut PgConnection, new: &[NewEntry], now: OffsetDateTime) -> sqlx::Result<Vec<i64>> {
     let accounts: Vec<AccountId> = new.iter().map(|new| new.account_id).collect();
     let rewards: Vec<RewardId> = new.iter().map(|new| new.reward_id).collect();
     let kinds: Vec<&str> = new.iter().map(|new| new.kind.as_str()).collect();
     let amounts: Vec<Decimal> = new.iter().map(|new| new.amount).collect();
     let causes: Vec<&str> = new.iter().map(|new| new.cause.as_str()).collect();
     let refunds: Vec<Option<&str>> = new.iter().map(|new| new.refund_id.as_deref()).collect();
-    sqlx::query!(
+    sqlx::query_scalar!(
         "insert into reward_entries (account_id, reward_id, kind, amount, cause, refund_id, created_at)
         select account_id, reward_id, kind, amount, cause, refund_id, $7
         from unnest($1::bigint[], $2::bigint[], $3::text[], $4::numeric[], $5::text[], $6::text[])
-            as new (account_id, reward_id, kind, amount, cause, refund_id)",
+            with ordinality as new (account_id, reward_id, kind, amount, cause, refund_id, n)
+        order by n
+        returning id",
         &accounts as &[AccountId],
         &rewards as &[RewardId],
         &kinds as &[&str],
@@ -69,9 +71,8 @@ pub async fn insert_entries(conn: &mut PgConnection, new: &[NewEntry], now: Offs
         &refunds as &[Option<&str>],
         now
     )
-    .execute(conn)
-    .await?;
-    Ok(())
+    .fetch_all(conn)
+    .await
 }
 
 /// Locks the reward of a conversion until the transaction ends. Nothing when it has none.

@@ -74,7 +74,7 @@ async fn enter_alias(conn: &mut PgConnection, live: &Account, sandbox: AccountId
     Ok(())
 }
 
-/// Empties a sandbox, but for its keys, its alias and its site, and copies afresh what its live account has now. Another account is
+/// Empties a sandbox, but for its keys, its alias, its site and its webhooks' endpoints, and copies afresh what its live account has now. Another account is
 /// left as it is: nothing.
 pub async fn reset(pool: &PgPool, sandbox: AccountId) -> Result<Option<Copied>, Fault> {
     let mut tries = 1;
@@ -111,8 +111,14 @@ async fn sweep(pool: &PgPool, sandbox: AccountId) -> Result<(), Fault> {
     }
     db::transact(pool, move |conn| {
         Box::pin(async move {
-            store::delete_stray_codes(conn, sandbox).await?;
-            Ok(store::delete_stray_orders(conn, sandbox).await?)
+            let codes = store::delete_stray_codes(conn, sandbox).await?;
+            let orders = store::delete_stray_orders(conn, sandbox).await?;
+            if codes + orders > 0 {
+                store::delete_feed(conn, sandbox).await?;
+                store::delete_stray_events(conn, sandbox).await?;
+                store::take_places(conn, sandbox).await?;
+            }
+            Ok(())
         })
     })
     .await

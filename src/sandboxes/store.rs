@@ -46,7 +46,13 @@ pub async fn delete_all(conn: &mut PgConnection, sandbox: AccountId) -> sqlx::Re
             d15 as (delete from campaign_links where account_id = (select id from sandbox)),
             d16 as (delete from purchase_replacements where account_id = (select id from sandbox)),
             d17 as (delete from clicks where account_id = (select id from sandbox)),
-            d18 as (delete from shares where account_id = (select id from sandbox))
+            d18 as (delete from shares where account_id = (select id from sandbox)),
+            d19 as (delete from coupon_bank_alerts where account_id = (select id from sandbox)),
+            d20 as (delete from event_bodies where account_id = (select id from sandbox)),
+            d21 as (delete from event_feeds where account_id = (select id from sandbox)),
+            d22 as (delete from events where account_id = (select id from sandbox)),
+            d23 as (delete from webhook_attempts where account_id = (select id from sandbox)),
+            d24 as (delete from webhook_deliveries where account_id = (select id from sandbox))
         delete from campaigns where account_id = (select id from sandbox)",
         sandbox.0
     )
@@ -73,9 +79,9 @@ pub async fn is_older_under_way(conn: &mut PgConnection, moment: OffsetDateTime)
     .await
 }
 
-/// Deletes referral codes of campaigns or customers that are not there.
-pub async fn delete_stray_codes(conn: &mut PgConnection, sandbox: AccountId) -> sqlx::Result<()> {
-    sqlx::query!(
+/// Deletes referral codes of campaigns or customers that are not there. Gives how many.
+pub async fn delete_stray_codes(conn: &mut PgConnection, sandbox: AccountId) -> sqlx::Result<u64> {
+    let done = sqlx::query!(
         "delete from referral_codes r
         where r.account_id = $1 and (
                 not exists (select from campaigns g where g.account_id = r.account_id and g.id = r.campaign_id)
@@ -85,12 +91,13 @@ pub async fn delete_stray_codes(conn: &mut PgConnection, sandbox: AccountId) -> 
     )
     .execute(conn)
     .await?;
-    Ok(())
+    Ok(done.rows_affected())
 }
 
 /// Deletes orders that name referral codes or customers that are not there, with what hangs on them. Nobody can have ruled on them.
-pub async fn delete_stray_orders(conn: &mut PgConnection, sandbox: AccountId) -> sqlx::Result<()> {
-    sqlx::query!(
+/// Gives how many.
+pub async fn delete_stray_orders(conn: &mut PgConnection, sandbox: AccountId) -> sqlx::Result<u64> {
+    let done = sqlx::query!(
         "with stray as (
                 select p.account_id, p.id from purchases p
                 join accounts a on a.id = p.account_id and a.live_account_id is not null
@@ -103,6 +110,59 @@ pub async fn delete_stray_orders(conn: &mut PgConnection, sandbox: AccountId) ->
             refunded as (delete from refunds where (account_id, purchase_id) in (select account_id, id from stray)),
             converted as (delete from conversions where (account_id, purchase_id) in (select account_id, id from stray))
         delete from purchases where (account_id, id) in (select account_id, id from stray)",
+        sandbox.0
+    )
+    .execute(conn)
+    .await?;
+    Ok(done.rows_affected())
+}
+
+/// Takes back what the outbox says of orders, conversions and codes that are not there. What it says of others in the same breath
+/// it says anew.
+pub async fn delete_stray_events(conn: &mut PgConnection, sandbox: AccountId) -> sqlx::Result<()> {
+    sqlx::query!(
+        "with told as (
+                select e.account_id, e.id, e.kind, e.created_at, s.subject, s.n, case e.kind
+                    when 'purchase.recorded' then exists (select from purchases p where p.account_id = e.account_id and p.id = s.subject)
+                    when 'referral_code.created' then exists (select from referral_codes r where r.account_id = e.account_id and r.id = s.subject)
+                    else exists (select from conversions c where c.account_id = e.account_id and c.id = s.subject) end as is_there
+                from events e
+                join accounts a on a.id = e.account_id and a.live_account_id is not null
+                cross join lateral unnest(e.subjects) with ordinality as s (subject, n)
+                where e.account_id = $1 and e.kind in ('purchase.recorded', 'referral_code.created', 'conversion.created', 'conversion.refused')),
+            stray as (select distinct account_id, id from told where not is_there),
+            unsent as (delete from webhook_deliveries d where (d.account_id, d.event_row) in (select account_id, id from stray) returning account_id, id),
+            untried as (delete from webhook_attempts t where (t.account_id, t.delivery_id) in (select account_id, id from unsent)),
+            unsaid as (delete from event_bodies b where (b.account_id, b.event_row) in (select account_id, id from stray)),
+            again as (
+                insert into events (account_id, kind, subjects, created_at)
+                select account_id, kind, array_agg(subject order by n), created_at
+                from told where is_there and (account_id, id) in (select account_id, id from stray)
+                group by account_id, id, kind, created_at)
+        delete from events e where (e.account_id, e.id) in (select account_id, id from stray)",
+        sandbox.0
+    )
+    .execute(conn)
+    .await?;
+    Ok(())
+}
+
+/// Has the feed of a sandbox begin anew: whoever gives places waits, and then places all of it.
+pub async fn delete_feed(conn: &mut PgConnection, sandbox: AccountId) -> sqlx::Result<()> {
+    sqlx::query!(
+        "delete from event_feeds where account_id = $1 and exists (select from accounts a where a.id = $1 and a.live_account_id is not null)",
+        sandbox.0
+    )
+    .execute(conn)
+    .await?;
+    Ok(())
+}
+
+/// Takes their places from the events of a sandbox whose feed begins anew.
+pub async fn take_places(conn: &mut PgConnection, sandbox: AccountId) -> sqlx::Result<()> {
+    sqlx::query!(
+        "update events set place = null
+        where account_id = $1 and place is not null and exists (select from accounts a where a.id = $1 and a.live_account_id is not null)",
         sandbox.0
     )
     .execute(conn)

@@ -46,6 +46,10 @@ ids! {
     ShareId;
     /// One load into a coupon bank.
     SegmentId;
+    /// An event on its way to an endpoint, unique within its account.
+    WebhookDeliveryId;
+    /// Where an account wants its events posted, unique within its account.
+    WebhookEndpointId;
 }
 
 /// Where a coupon lies: its segment, and its place in the segment's random order.

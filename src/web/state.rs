@@ -31,6 +31,10 @@ pub struct Limits {
     pub visitors: VisitorLimits,
     /// How long the evaluation of conversions rests between two batches. Without it this process evaluates none.
     pub evaluation_interval: Option<Duration>,
+    /// How long those who send events out rest between two looks. Without it this process sends none.
+    pub webhook_interval: Option<Duration>,
+    /// Whether webhooks may lead to private addresses, and go without TLS.
+    pub webhooks_may_be_private: bool,
 }
 
 /// What a stranger may ask, address by address.
@@ -92,6 +96,8 @@ impl Default for Limits {
             lanes: LaneLimits::default(),
             visitors: VisitorLimits::default(),
             evaluation_interval: None,
+            webhook_interval: None,
+            webhooks_may_be_private: false,
         }
     }
 }

@@ -11,7 +11,7 @@ use crate::harness::conservation;
 use crate::harness::contract::contract;
 
 /// What is done to the data of a story that went well, and the law that must speak up.
-const BUGS: [(&str, &str); 20] = [
+const BUGS: [(&str, &str); 32] = [
     (
         "insert into coupon_retirements (account_id, segment_id, position, retired_at)
         select account_id, segment_id, position, now() from referral_codes",
@@ -71,6 +71,50 @@ const BUGS: [(&str, &str); 20] = [
     ("update referral_codes set campaign_id = 77", "a row that names"),
     ("update referral_codes set customer_id = 77", "a row that names"),
     ("update purchases set customer_id = 77", "a row that names"),
+    ("delete from events where kind = 'purchase.recorded'", "a fact without its one event"),
+    ("delete from events where kind = 'conversion.created'", "a fact without its one event"),
+    ("delete from events where kind = 'referral_code.created'", "a fact without its one event"),
+    ("update events set subjects = subjects || subjects where kind = 'purchase.recorded'", "a fact without its one event"),
+    ("update events set subjects = array[77] where kind = 'conversion.created'", "a fact without its one event"),
+    (
+        "insert into events (account_id, kind, subjects, created_at) select account_id, 'conversion.refused', array[id], now() from conversions",
+        "a fact without its one event",
+    ),
+    (
+        "insert into conversion_events (account_id, conversion_id, event, status_before, status, decided_by, findings, created_at)
+        select account_id, id, 'approved', 'pending', 'approved', 'rules', '[]', now() from conversions;
+        update conversions set status = 'approved', evaluated_at = now()",
+        "a fact without its one event",
+    ),
+    (
+        "insert into coupon_bank_alerts (account_id, bank_id, kind, reasons, total, issued, retired, available, raised_at)
+        select account_id, id, 'low', array['share'], 3, 1, 0, 2, now() from coupon_banks",
+        "a fact without its one event",
+    ),
+    (
+        "insert into event_feeds (account_id, last_place) select account_id, 3 from purchases;
+        update events e set place = o.place
+        from (select id, row_number() over (order by id) as place from events) o where e.id = o.id;
+        insert into webhook_endpoints (account_id, url, active, friendbuy_signature, secret, created_at)
+        select account_id, 'https://a.b', true, 'sha1', 'whsec_' || repeat('A', 44), now() from purchases;
+        insert into webhook_deliveries (account_id, endpoint_id, event_row, event_index, state, due_at, finished_at, created_at)
+        select e.account_id, e.id, o.id, 1, 'delivered', now(), now(), now()
+        from webhook_endpoints e join events o on o.account_id = e.account_id and o.kind = 'purchase.recorded'",
+        "a delivery that nobody took",
+    ),
+    (
+        "insert into webhook_endpoints (account_id, url, active, friendbuy_signature, secret, created_at)
+        select account_id, 'https://a.b', true, 'sha1', 'whsec_' || repeat('A', 44), now() from purchases;
+        insert into webhook_deliveries (account_id, endpoint_id, event_row, event_index, state, due_at, created_at)
+        select account_id, id, 77, 1, 'waiting', now(), now() from webhook_endpoints",
+        "a delivery that nobody took",
+    ),
+    ("update events set place = 2 where kind = 'purchase.recorded'", "a feed with a gap"),
+    (
+        "insert into event_feeds (account_id, last_place) select account_id, 2 from purchases;
+        update events set place = 1 where kind = 'purchase.recorded'",
+        "a feed with a gap",
+    ),
 ];
 
 #[tokio::test]

@@ -35,3 +35,4 @@ mod refunds;
 mod reviews;
 mod rewards;
 mod sandboxes;
+mod webhooks;

@@ -9,7 +9,7 @@ use syn::{ItemMod, ItemUse, Macro, UseTree};
 use crate::sources::Source;
 
 /// Each module and what it may import. Sideways arrows between features stand last in their line.
-const TABLE: [(&str, &[&str]); 24] = [
+const TABLE: [(&str, &[&str]); 26] = [
     // floor 0
     ("types", &[]),
     // floor 1
@@ -18,12 +18,14 @@ const TABLE: [(&str, &[&str]); 24] = [
     ("db", &["types"]),
     ("lane", &["types"]),
     ("web", &["types", "config", "db", "lane"]),
+    // floor 2: the outbox
+    ("events", &["types", "db"]),
     // floor 3
     ("accounts", &["types", "config", "telemetry", "db", "web"]),
     ("campaigns", &["types", "config", "telemetry", "db", "web", "accounts"]),
     ("customers", &["types", "config", "telemetry", "db", "web", "accounts"]),
     // their lists show who holds a coupon
-    ("coupon_banks", &["types", "config", "telemetry", "db", "web", "accounts", "customers"]),
+    ("coupon_banks", &["types", "config", "telemetry", "db", "web", "events", "accounts", "customers"]),
     // pure
     ("attribution", &["types"]),
     (
@@ -31,7 +33,7 @@ const TABLE: [(&str, &[&str]); 24] = [
         &["types", "config", "telemetry", "db", "lane", "web", "accounts", "campaigns", "customers", "coupon_banks"],
     ),
     // what is owed; the conversions and orders it is owed for come to it as ids
-    ("rewards", &["types", "config", "telemetry", "db", "web", "accounts", "campaigns", "customers"]),
+    ("rewards", &["types", "config", "telemetry", "db", "web", "events", "accounts", "campaigns", "customers"]),
     (
         "conversions",
         &[
@@ -41,6 +43,7 @@ const TABLE: [(&str, &[&str]); 24] = [
             "db",
             "lane",
             "web",
+            "events",
             "accounts",
             "campaigns",
             "customers",
@@ -103,6 +106,25 @@ const TABLE: [(&str, &[&str]); 24] = [
     ),
     // fills and empties all tables of an account, by statements of its own
     ("sandboxes", &["types", "db", "accounts"]),
+    // tells of all that happened, in the words of those it happened to
+    (
+        "webhooks",
+        &[
+            "types",
+            "config",
+            "telemetry",
+            "db",
+            "web",
+            "events",
+            "accounts",
+            "customers",
+            "coupon_banks",
+            "referral_codes",
+            "rewards",
+            "conversions",
+            "purchases",
+        ],
+    ),
     // floor 4: what they assemble
     (
         "worker",
@@ -123,6 +145,7 @@ const TABLE: [(&str, &[&str]); 24] = [
             "conversions",
             "purchases",
             "tracking",
+            "webhooks",
         ],
     ),
     (
@@ -144,6 +167,7 @@ const TABLE: [(&str, &[&str]); 24] = [
             "conversions",
             "purchases",
             "tracking",
+            "webhooks",
             "lookup",
             "worker",
         ],
@@ -167,6 +191,7 @@ const TABLE: [(&str, &[&str]); 24] = [
             "conversions",
             "purchases",
             "tracking",
+            "webhooks",
             "router",
             "worker",
         ],
@@ -180,6 +205,7 @@ const TABLE: [(&str, &[&str]); 24] = [
             "db",
             "lane",
             "web",
+            "events",
             "accounts",
             "campaigns",
             "customers",
@@ -191,6 +217,7 @@ const TABLE: [(&str, &[&str]); 24] = [
             "purchases",
             "tracking",
             "sandboxes",
+            "webhooks",
             "router",
             "serve",
         ],

@@ -557,3 +557,110 @@ update shares set ip_address = repeat('x', 46)
 -- shares_created_at_check
 update shares set created_at = 'infinity'
 update shares set created_at = '-infinity'
+
+-- events_kind_check
+insert into events (account_id, kind, subjects, created_at) values (1, 'purchase.lost', array[1], now())
+
+-- events_subjects_check
+insert into events (account_id, kind, subjects, created_at) values (1, 'purchase.recorded', array[]::bigint[], now())
+
+-- events_created_at_check
+insert into events (account_id, kind, subjects, created_at) values (1, 'purchase.recorded', array[1], 'infinity')
+insert into events (account_id, kind, subjects, created_at) values (1, 'purchase.recorded', array[1], '-infinity')
+
+-- events_place_check
+insert into events (account_id, kind, subjects, created_at, place) values (1, 'purchase.recorded', array[1], now(), 0)
+
+-- event_feeds_last_place_check
+update event_feeds set last_place = -1
+
+-- conversion_events_id_key
+insert into conversion_events (account_id, conversion_id, id, event, status_before, status, decided_by, findings, created_at) overriding system value select account_id, conversion_id + 1000, id, event, status_before, status, decided_by, findings, created_at from conversion_events limit 1
+
+-- reward_entries_id_key
+insert into reward_entries (account_id, reward_id, id, kind, amount, cause, created_at) overriding system value select account_id, reward_id + 1000, id, kind, amount, cause, created_at from reward_entries limit 1
+
+-- webhook_endpoints_url_check
+update webhook_endpoints set url = ''
+update webhook_endpoints set url = repeat('x', 2001)
+
+-- webhook_endpoints_description_check
+update webhook_endpoints set description = repeat('x', 256)
+
+-- webhook_endpoints_event_types_check
+update webhook_endpoints set event_types = array[]::text[]
+
+-- webhook_endpoints_disabled_reason_check
+update webhook_endpoints set disabled_reason = 'mood', active = false where id = 1
+update webhook_endpoints set active = true where id = 2
+
+-- webhook_endpoints_friendbuy_signature_check
+update webhook_endpoints set friendbuy_signature = 'md5'
+
+-- webhook_endpoints_secret_check
+update webhook_endpoints set secret = 'whsec_short'
+update webhook_endpoints set secret = repeat('A', 44)
+
+-- webhook_endpoints_previous_secret_check
+update webhook_endpoints set previous_secret = null where id = 1
+update webhook_endpoints set previous_secret = secret where id = 2
+
+-- webhook_endpoints_previous_secret_until_check
+update webhook_endpoints set previous_secret_until = 'infinity' where id = 1
+
+-- webhook_endpoints_retired_at_check
+update webhook_endpoints set retired_at = 'infinity'
+
+-- webhook_endpoints_created_at_check
+update webhook_endpoints set created_at = 'infinity'
+
+-- webhook_deliveries_event_index_check
+update webhook_deliveries set event_index = 0
+
+-- webhook_deliveries_state_check
+update webhook_deliveries set state = 'lost', finished_at = now()
+
+-- webhook_deliveries_attempts_check
+update webhook_deliveries set attempts = -1
+
+-- webhook_deliveries_failures_check
+update webhook_deliveries set failures = -1
+
+-- webhook_deliveries_due_at_check
+update webhook_deliveries set due_at = 'infinity'
+
+-- webhook_deliveries_finished_at_check
+update webhook_deliveries set finished_at = now()
+update webhook_deliveries set state = 'failed'
+update webhook_deliveries set state = 'failed', finished_at = 'infinity'
+
+-- webhook_deliveries_created_at_check
+update webhook_deliveries set created_at = 'infinity'
+
+-- webhook_deliveries_event_key
+insert into webhook_deliveries (account_id, endpoint_id, event_row, event_index, state, due_at, created_at) select account_id, endpoint_id, event_row, event_index, state, due_at, created_at from webhook_deliveries
+
+-- webhook_attempts_started_at_check
+insert into webhook_attempts (account_id, delivery_id, number, started_at, duration_ms) values (1, 1, 2, 'infinity', 1)
+
+-- webhook_attempts_duration_ms_check
+insert into webhook_attempts (account_id, delivery_id, number, started_at, duration_ms) values (1, 1, 2, now(), -1)
+
+-- webhook_attempts_status_check
+insert into webhook_attempts (account_id, delivery_id, number, started_at, duration_ms, status) values (1, 1, 2, now(), 1, 99)
+
+-- webhook_attempts_error_check
+insert into webhook_attempts (account_id, delivery_id, number, started_at, duration_ms, error) values (1, 1, 2, now(), 1, '')
+insert into webhook_attempts (account_id, delivery_id, number, started_at, duration_ms, error) values (1, 1, 2, now(), 1, repeat('x', 256))
+
+-- coupon_bank_alerts_kind_check
+update coupon_bank_alerts set kind = 'lost'
+
+-- coupon_bank_alerts_reasons_check
+update coupon_bank_alerts set reasons = array[]::text[]
+
+-- coupon_bank_alerts_raised_at_check
+update coupon_bank_alerts set raised_at = 'infinity'
+
+-- coupon_bank_alerts_cleared_at_check
+update coupon_bank_alerts set cleared_at = 'infinity'

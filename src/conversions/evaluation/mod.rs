@@ -16,9 +16,10 @@ use self::rules::{Finding, Ruling};
 use super::Status;
 use super::history::{self, By, Event, NewEvent};
 use crate::db::{self, Fault};
+use crate::events::{self, Fact, Kind};
 use crate::rewards::amount::Owed;
 use crate::rewards::{self, Cause, NewReward};
-use crate::types::ids::{AccountId, ReferralCodeId};
+use crate::types::ids::{AccountId, ConversionId, ReferralCodeId};
 
 /// Conversions of one transaction. Small, so that the orders of the day hardly notice.
 pub const BATCH_MAX: i64 = 500;
@@ -177,12 +178,26 @@ impl Outcome {
     }
 }
 
+/// What an entry of the history means to the world: nothing, when the conversion stands where it stood.
+fn fact(entry: &NewEvent<'_>, ids: &HashMap<(AccountId, ConversionId), i64>) -> Option<Fact> {
+    let kind = match entry.status {
+        status if status == entry.status_before => return None,
+        Status::Pending => return None,
+        Status::Approved => Kind::ConversionApproved,
+        Status::Rejected => Kind::ConversionRejected,
+    };
+    let subject = *ids.get(&(entry.account_id, entry.conversion_id))?;
+    Some(Fact { account_id: entry.account_id, kind, subject })
+}
+
 /// Stores rulings on conversions that the transaction has locked and that have no reward yet.
 pub async fn settle(conn: &mut PgConnection, outcomes: &[Outcome], now: OffsetDateTime) -> sqlx::Result<()> {
     let standings: Vec<_> = outcomes.iter().map(Outcome::standing).collect();
     store::update_all(conn, &standings, now).await?;
-    let events: Vec<_> = outcomes.iter().map(Outcome::record).collect();
-    history::store::insert_all(conn, &events, now).await?;
+    let entries: Vec<_> = outcomes.iter().map(Outcome::record).collect();
+    let ids = history::store::insert_all(conn, &entries, now).await?;
+    let facts: Vec<Fact> = entries.iter().filter_map(|entry| fact(entry, &ids)).collect();
+    events::record(conn, &facts, now).await?;
     let rewards: Vec<_> = outcomes.iter().filter_map(Outcome::reward).collect();
     rewards::grant(conn, &rewards, now).await
 }

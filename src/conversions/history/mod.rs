@@ -58,7 +58,7 @@ pub struct NewEvent<'a> {
 }
 
 /// An entry of the history.
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 pub struct Entry {
     pub event: String,
     pub status_before: String,

@@ -1,5 +1,7 @@
 //! The SQL of what was decided on conversions: one statement a function.
 
+use std::collections::HashMap;
+
 use serde_json::value::RawValue;
 use sqlx::PgConnection;
 use sqlx::types::Json;
@@ -11,8 +13,12 @@ use crate::types::ids::{AccountId, ConversionId};
 use crate::types::page::PageRequest;
 use crate::types::text::Name;
 
-/// Adds entries.
-pub async fn insert_all(conn: &mut PgConnection, new: &[NewEvent<'_>], now: OffsetDateTime) -> sqlx::Result<()> {
+/// Adds entries, and gives the number of each.
+pub async fn insert_all(
+    conn: &mut PgConnection,
+    new: &[NewEvent<'_>],
+    now: OffsetDateTime,
+) -> sqlx::Result<HashMap<(AccountId, ConversionId), i64>> {
     let accounts: Vec<AccountId> = new.iter().map(|new| new.account_id).collect();
     let conversions: Vec<ConversionId> = new.iter().map(|new| new.conversion_id).collect();
     let events: Vec<&str> = new.iter().map(|new| new.event.as_str()).collect();
@@ -29,11 +35,12 @@ pub async fn insert_all(conn: &mut PgConnection, new: &[NewEvent<'_>], now: Offs
     };
     let findings: Vec<Json<&[&str]>> = new.iter().map(|new| Json(new.findings.as_slice())).collect();
     let rules: Vec<Json<&Rules>> = new.iter().map(|new| Json(new.rules)).collect();
-    sqlx::query!(
-        "insert into conversion_events (account_id, conversion_id, event, status_before, status, decided_by, reason, actor, findings, rules, created_at)
+    let rows = sqlx::query!(
+        r#"insert into conversion_events (account_id, conversion_id, event, status_before, status, decided_by, reason, actor, findings, rules, created_at)
         select account_id, conversion_id, event, status_before, status, decided_by, reason, actor, findings, rules, $11
         from unnest($1::bigint[], $2::bigint[], $3::text[], $4::text[], $5::text[], $6::text[], $7::text[], $8::text[], $9::jsonb[], $10::jsonb[])
-            as new (account_id, conversion_id, event, status_before, status, decided_by, reason, actor, findings, rules)",
+            as new (account_id, conversion_id, event, status_before, status, decided_by, reason, actor, findings, rules)
+        returning account_id as "account_id: AccountId", conversion_id as "conversion_id: ConversionId", id"#,
         &accounts as &[AccountId],
         &conversions as &[ConversionId],
         &events as &[&str],
@@ -46,9 +53,9 @@ pub async fn insert_all(conn: &mut PgConnection, new: &[NewEvent<'_>], now: Offs
         &rules as &[Json<&Rules>],
         now
     )
-    .execute(conn)
+    .fetch_all(conn)
     .await?;
-    Ok(())
+    Ok(rows.into_iter().map(|row| ((row.account_id, row.conversion_id), row.id)).collect())
 }
 
 /// The history of a conversion from its first entry to its last, a page of it.

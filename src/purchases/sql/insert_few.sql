@@ -1,4 +1,4 @@
--- A few purchases with their conversions. Arrays are opened in select lists: in the from clause each is copied to a store first.
+-- A few purchases with their conversions, and what the outbox says of them (`events::Kind`). Arrays are opened in select lists: in the from clause each is copied to a store first.
 with purchase as (
     insert into purchases (account_id, source, order_id, amount, currency, email, new_customer, ordered_at, customer_id,
         customer_external_id, customer_email, customer_first_name, customer_last_name, products, ip_address, coupon_code,
@@ -25,7 +25,19 @@ with purchase as (
         unnest($27::bigint[]) as campaign_id, unnest($28::text[]) as status, unnest($29::bool[]) as same_email,
         unnest($30::bool[]) as fuzzy_email, unnest($31::bool[]) as same_customer, unnest($32::bool[]) as same_shopper) as new
     join purchase p on p.order_id = new.order_id and p.source = new.source and p.account_id = new.account_id
-    returning account_id, purchase_id, id
+    returning account_id, purchase_id, id, status
+), event as (
+    insert into events (account_id, kind, subjects, created_at)
+    select account_id, kind, array_agg(id order by id), $23
+    from (
+        select account_id, 1 as step, 'purchase.recorded' as kind, id from purchase
+        union all
+        select account_id, 2, 'conversion.created', id from conversion
+        union all
+        select account_id, 3, 'conversion.refused', id from conversion where status = 'rejected'
+    ) fact
+    group by account_id, step, kind
+    order by account_id, step
 )
 select account_id as "account_id!", id as "purchase_id!", source as "source?", order_id as "order_id?: OpaqueId",
     null::bigint as "conversion_id: ConversionId" from purchase

@@ -27,6 +27,9 @@ with new as (
         (select moved.id from moved where moved.account_id = new.account_id and moved.id = new.segment_id), position,
         case when position is not null then $16::timestamptz end, $16, ip_address, user_agent
     from new where (select count(*) from advocate) >= 0
+), event as (
+    insert into events (account_id, kind, subjects, created_at)
+    select account_id, 'referral_code.created', array_agg(id order by id), $16 from new group by account_id
 )
 select new.index as "index!", new.id as "id!: ReferralCodeId", coalesce(new.customer_id, new.new_customer_id) as "customer_id!: CustomerId",
     c.code as "coupon_code?: CouponCode", c.pin as "pin?"

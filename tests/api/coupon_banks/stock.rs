@@ -9,6 +9,7 @@ use time::Duration;
 use super::{borrowed, numbered, retire};
 use crate::harness::app::{BEGINNING, CAMPAIGN, TestApp};
 use crate::harness::client::{Answer, Shop};
+use crate::harness::conservation;
 use crate::harness::words::Bank;
 
 async fn found(shop: &Shop, bank: &Bank) -> Answer {
@@ -244,6 +245,7 @@ async fn drawn_by_the_minute(app: &TestApp, drawn: i64, size: i64) -> Bank {
     for statement in statements {
         sqlx::query(AssertSqlSafe(statement)).execute(&app.pool).await.expect("stored");
     }
+    conservation::record_by_hand(&app.pool).await;
     bank
 }
 
@@ -288,6 +290,7 @@ async fn of_many_coupons_chosen_by_name_the_first_stand_for_all() {
     ] {
         sqlx::query(AssertSqlSafe(statement)).execute(&app.pool).await.expect("stored");
     }
+    conservation::record_by_hand(&app.pool).await;
     let stock = stock(&app, &bank).await;
     // 100 of the 200 on the first 7 961 places, so 502 on all: 500 are right.
     assert_eq!((&stock["available"], &stock["issued_per_day"]), (&json!(39_000), &json!(71.71)));

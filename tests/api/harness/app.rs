@@ -5,6 +5,7 @@ use std::net::SocketAddr;
 use std::time::Duration;
 
 use axum_server::Handle;
+use futures_util::future::join_all;
 use goodword::accounts::{self, Alias, NewAccount, keys};
 use goodword::conversions::evaluation;
 use goodword::serve::Timeouts;
@@ -14,6 +15,8 @@ use goodword::types::ids::AccountId;
 use goodword::types::money::Currency;
 use goodword::types::text::Name;
 use goodword::web::state::{App, Limits, VisitorLimits};
+use goodword::webhooks::client::Client;
+use goodword::webhooks::dispatch::Dispatcher;
 use goodword::{db, sandboxes, serve, telemetry};
 use secrecy::ExposeSecret;
 use serde_json::json;
@@ -63,6 +66,11 @@ impl TestApp {
     /// Its visitors come through a proxy that is trusted, so that stories can say from where.
     pub async fn start() -> Self {
         Self::with_limits(limits()).await
+    }
+
+    /// A service that posts webhooks to receivers on this machine.
+    pub async fn with_webhooks() -> Self {
+        Self::with_limits(Limits { webhooks_may_be_private: true, ..Limits::default() }).await
     }
 
     /// A service with other limits, such as little patience.
@@ -124,6 +132,28 @@ impl TestApp {
                 return count;
             }
         }
+    }
+
+    /// Places events and posts what is due until nothing is, as the service does by itself. Gives how many messages were posted.
+    pub async fn deliver(&self) -> usize {
+        let dispatcher = self.dispatcher();
+        let mut count = 0;
+        loop {
+            while dispatcher.place().await.expect("the database answers") > 0 {}
+            let taken = dispatcher.take(&[]).await.expect("the database answers");
+            if taken.is_empty() {
+                return count;
+            }
+            count += taken.iter().map(Vec::len).sum::<usize>();
+            for outcome in join_all(taken.into_iter().map(|batch| dispatcher.deliver(batch))).await {
+                outcome.expect("the database answers");
+            }
+        }
+    }
+
+    /// Somebody who sends this service's events out.
+    pub fn dispatcher(&self) -> Dispatcher {
+        Dispatcher::new(&self.state, Client::new(self.state.limits.webhooks_may_be_private))
     }
 
     /// Lets days pass.

@@ -28,6 +28,8 @@ pub struct Shop {
 
 impl Shop {
     pub fn new(address: SocketAddr, credentials: Option<(String, String)>) -> Self {
+        // No story speaks TLS, but no client is made without. Another story of this process may have been first.
+        let _ = rustls::crypto::ring::default_provider().install_default();
         let http = reqwest::Client::builder()
             .no_proxy()
             .redirect(redirect::Policy::none())

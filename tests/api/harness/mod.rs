@@ -9,6 +9,7 @@ pub mod detour;
 pub mod lines;
 pub mod pages;
 pub mod proxy;
+pub mod receiver;
 pub mod refusals;
 pub mod snapshot;
 pub mod template;

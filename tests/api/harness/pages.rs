@@ -39,16 +39,18 @@ impl TestApp {
 
     /// A page of any account's.
     pub async fn page_of(&self, alias: &str) -> Page {
-        let found: (i64, String) = sqlx::query_as(
-            "select account_id, site_key from account_aliases join site_keys using (account_id) where alias = $1",
-        )
-        .bind(alias)
-        .fetch_one(&self.pool)
-        .await
-        .expect(alias);
-        let change =
-            SiteChange { origins: Some(vec![Origin::try_from(ORIGIN).expect(ORIGIN)]), ..SiteChange::default() };
-        self.site(AccountId(found.0), &found.1, change).await
+        let account: i64 = sqlx::query_scalar("select account_id from account_aliases where alias = $1")
+            .bind(alias)
+            .fetch_one(&self.pool)
+            .await
+            .expect(alias);
+        let site_key = SiteKey::generate();
+        let change = SiteChange {
+            site_key: Some(site_key.clone()),
+            origins: Some(vec![Origin::try_from(ORIGIN).expect(ORIGIN)]),
+            ..SiteChange::default()
+        };
+        self.site(AccountId(account), site_key.as_str(), change).await
     }
 
     async fn site(&self, account: AccountId, site: &str, change: SiteChange) -> Page {

@@ -9,6 +9,7 @@ use sqlx::AssertSqlSafe;
 use super::rows;
 use crate::harness::app::{CAMPAIGN, TestApp};
 use crate::harness::client::{Answer, Shop};
+use crate::harness::conservation;
 
 /// Rows of every list, stored in one go: as many advocates, and for each two orders, one of which is credited to him.
 async fn fill(app: &TestApp, count: i64) {
@@ -47,6 +48,7 @@ async fn fill(app: &TestApp, count: i64) {
     for statement in statements {
         sqlx::query(AssertSqlSafe(statement)).execute(&app.pool).await.expect("stored");
     }
+    conservation::record_by_hand(&app.pool).await;
 }
 
 /// What names a row of its list.

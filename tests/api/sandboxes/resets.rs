@@ -26,14 +26,14 @@ async fn reset(app: &TestApp, sandbox: AccountId) -> Copied {
     sandboxes::reset(&app.pool, sandbox).await.expect("the database answers").expect("a sandbox")
 }
 
-/// How many rows an account has in each table of merchants' data; the directories lead to it and are none, and its site is
-/// the account's own.
+/// How many rows an account has in each table of merchants' data; the directories lead to it and are none, and its site and its
+/// webhooks' endpoints are the account's own.
 async fn counts(app: &TestApp, account: AccountId) -> BTreeMap<String, i64> {
     let tables: Vec<String> = sqlx::query_scalar(
         "select c.table_name::text from information_schema.columns c
         join information_schema.tables t using (table_schema, table_name)
         where table_schema = 'public' and table_type = 'BASE TABLE' and column_name = 'account_id'
-            and table_name not in ('account_aliases', 'account_sites', 'api_keys', 'site_keys')",
+            and table_name not in ('account_aliases', 'account_sites', 'api_keys', 'site_keys', 'webhook_endpoints')",
     )
     .fetch_all(&app.pool)
     .await
