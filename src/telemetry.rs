@@ -85,6 +85,22 @@ fn install_metrics() -> anyhow::Result<PrometheusHandle> {
         "Recorded purchases by what decided, or why nothing did."
     );
     metrics::describe_counter!("goodword_referral_codes_total", "Referral code requests by outcome.");
+    metrics::describe_counter!(
+        "goodword_page_calls_total",
+        "Calls of shops' pages: taken, refused, unknown_site, foreign_origin, over_budget, failed."
+    );
+    metrics::describe_counter!(
+        "goodword_page_orders_total",
+        "Orders that pages reported: recorded, replayed, passed_over (another is known), wrong_signature."
+    );
+    metrics::describe_counter!(
+        "goodword_clicks_total",
+        "Clicks on links: click, bot, dropped (not kept), and in vain: unknown, blocked, used_up, archived."
+    );
+    metrics::describe_counter!(
+        "goodword_link_lookups_total",
+        "Where links were found: memory, database, stale (the database was slow or away), over_budget (nowhere)."
+    );
     metrics::describe_counter!("goodword_coupons_loaded_total", "Coupons loaded into banks.");
     metrics::describe_gauge!("goodword_coupon_banks_low", "Coupon banks of all accounts that are low, or exhausted.");
     metrics::describe_gauge!("goodword_coupon_banks_exhausted", "Coupon banks of all accounts without a free coupon.");

@@ -60,7 +60,7 @@ async fn every_code_of_an_order_is_told_of_with_what_became_of_it() {
         assert_eq!(foretold.json, told);
     }
     let first = explained(&app, "1").await;
-    assert_eq!(first["precedence"], json!(["referral_code", "coupon_code"]));
+    assert_eq!(first["precedence"], json!(["referral_code", "coupon_code", "visit"]));
     let one = &first["candidates"][0];
     let told = json!([one["referral_code"], one["coupon_code"], one["campaign"]["id"]]);
     assert_eq!(told, json!([ada, "A1", CAMPAIGN]));

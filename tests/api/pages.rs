@@ -4,7 +4,11 @@
 mod budgets;
 mod confirmations;
 
-use serde_json::json;
+use std::process::Stdio;
+
+use serde_json::{Value, json};
+use sqlx::ConnectOptions;
+use tokio::process::Command;
 
 use crate::harness::app::{CAMPAIGN, TestApp};
 use crate::harness::client::Answer;
@@ -55,7 +59,7 @@ async fn an_order_that_a_page_reports_is_recorded_as_a_pages() {
 async fn an_answer_does_not_tell_whether_a_code_exists() {
     let app = TestApp::start().await;
     let rival = app.other_account().await;
-    let bank = app.bank(&["Clooney1", "Free1"]).await;
+    app.bank(&["Clooney1", "Free1"]).await;
     let code = app.advocate("C1").with("coupon_code", "Clooney1").await.expect(201)["referral_code"].clone();
     let foreign = rival.advocate("R1").await.expect(201)["referral_code"].clone();
     app.post(
@@ -64,7 +68,6 @@ async fn an_answer_does_not_tell_whether_a_code_exists() {
     )
     .await
     .expect(200);
-    drop(bank);
     let page = app.page().await;
     let mut answers = Vec::new();
     let evidence = [
@@ -219,5 +222,61 @@ async fn the_script_is_served_under_both_names_and_once_an_hour() {
     visitor.get("/js/goodword.js").header("If-None-Match", "\"older\"").await.expect(200);
     let widget = visitor.get("/js/widget.js").await.expect(200);
     assert_ne!((&widget.text, widget.header("etag")), (&script.text, script.header("etag")));
+    app.finish().await;
+}
+
+/// Runs the program on the story's database and gives what it printed as JSON, or what it said when it refused.
+async fn goodword(app: &TestApp, args: &[&str]) -> Result<Value, String> {
+    let output = Command::new(env!("CARGO_BIN_EXE_goodword"))
+        .args(args)
+        .args(["--json", "--allow-unsafe-database"])
+        .env("DATABASE_URL", app.pool.connect_options().to_url_lossy().as_str())
+        .stdin(Stdio::null())
+        .output()
+        .await
+        .expect("the command runs");
+    match output.status.success() {
+        true => Ok(serde_json::from_slice(&output.stdout).expect("JSON")),
+        false => Err(String::from_utf8_lossy(&output.stderr).into_owned()),
+    }
+}
+
+#[tokio::test]
+async fn a_site_that_another_process_opens_or_moves_is_heeded_at_once() {
+    let app = TestApp::start().await;
+    app.other_account().await;
+    let page = app.page().await;
+    page.order("A1", json!({})).await.expect(204);
+    let set = ["account", "set", "acme", "--site-key", "www.acme.example", "--origin", "https://www.acme.example"];
+    let shown = goodword(&app, &set).await.expect("changed");
+    assert_eq!(shown["site_key"], "www.acme.example");
+    assert_eq!(shown["origins"], json!(["https://www.acme.example"]));
+    assert_eq!(shown["signing"], true);
+    let moved = page.of_site("www.acme.example").from(Some("https://www.acme.example"));
+    moved.order("A2", json!({})).await.expect(204);
+    app.get("/v1/purchases/A2").await.expect(200);
+    let begun = std::time::Instant::now();
+    for n in 0.. {
+        // The old key leads nowhere as soon as the server has heard of it.
+        page.at(&format!("198.51.100.{}", n % 250)).order(&format!("B{n}"), json!({})).await.expect(204);
+        if app.get(&format!("/v1/purchases/B{n}")).await.status == 404 {
+            break;
+        }
+        assert!(begun.elapsed() < std::time::Duration::from_secs(7), "the old key is still good");
+    }
+    for (args, fault) in [
+        (&["account", "set", "rival", "--site-key", "www.acme.example"][..], "another account's"),
+        (&["account", "set", "acme", "--site-key", "a/b"][..], "--site-key"),
+        (&["account", "set", "acme", "--origin", "www.acme.example"][..], "--origin"),
+        (&["account", "set", "nobody", "--new-signing-secret"][..], "no account has the alias"),
+    ] {
+        let refused = goodword(&app, args).await.expect_err("refused");
+        assert!(refused.contains(fault), "{refused}");
+    }
+    let made = ["account", "create", "--name", "New", "--alias", "new"];
+    let made = goodword(&app, &made).await.expect("created");
+    assert!(made["site_key"].as_str().is_some_and(|key| key.starts_with("gwp_")), "{made}");
+    let listed = goodword(&app, &["account", "list"]).await.expect("listed");
+    assert_eq!(listed.as_array().map(Vec::len), Some(3));
     app.finish().await;
 }

@@ -20,7 +20,7 @@ pub struct SiteArgs {
     /// What its pages name it by: what they carry already, or any text without a slash.
     #[arg(long, value_name = "TEXT")]
     site_key: Option<String>,
-    /// Where its pages come from, such as https://shop.example.com. Repeat it for each; they take the place of those before.
+    /// Where its pages come from, scheme and host without a path. Repeat it for each; they take the place of those before.
     #[arg(long, value_name = "ORIGIN")]
     origin: Vec<String>,
     /// Where links lead whose code is unknown, blocked or used up, unless their campaign says otherwise.

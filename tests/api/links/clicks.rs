@@ -9,6 +9,7 @@ use serde_json::{Value, json};
 
 use crate::harness::app::{CAMPAIGN, TestApp, limits};
 use crate::harness::client::Call;
+use crate::harness::detour::Detour;
 
 const FRIEND: &str = "Mozilla/5.0 (iPhone; CPU iPhone OS 18_5 like Mac OS X) AppleWebKit/605.1.15 (KHTML, like Gecko) Version/18.5 Mobile/15E148 Safari/604.1";
 
@@ -194,5 +195,45 @@ async fn shares_of_the_widget_are_listed_with_whose_they_are() {
     let his = app.get(&format!("/v1/customers/{customer}/shares")).await.expect(200);
     assert_eq!(his["results"], json!([listed]));
     app.other_account().await.get(&format!("/v1/shares/{}", listed["id"])).await.refused(404, "share_not_found");
+    app.finish().await;
+}
+
+#[tokio::test]
+async fn links_lead_on_at_once_while_the_database_is_slow_or_away() {
+    let app = TestApp::start().await;
+    let detour = Detour::start(&app).await;
+    let code = code(&app, "C1").await;
+    let friend = detour.shop.calling_as(None);
+    let follow = async || friend.get(&format!("/acme/{code}")).header("User-Agent", FRIEND).await;
+    assert_eq!(follow().await.status, 302);
+    app.clock.advance(time::Duration::seconds(5));
+
+    // No connection is to be had, for which a request waits two seconds.
+    let held = detour.hold_all_connections().await;
+    let begun = Instant::now();
+    for _ in 0..50 {
+        let location = follow().await.expect(302).header("location").to_owned();
+        assert!(location.contains(&code) && location.contains("gw_visit="), "{location}");
+    }
+    assert!(begun.elapsed() < Duration::from_secs(2), "they waited: {:?}", begun.elapsed());
+    drop(held);
+
+    detour.proxy.go_away().await;
+    app.clock.advance(time::Duration::minutes(50));
+    let begun = Instant::now();
+    for _ in 0..50 {
+        follow().await.expect(302);
+    }
+    assert!(begun.elapsed() < Duration::from_secs(2), "they waited: {:?}", begun.elapsed());
+    friend.get("/acme/nobodys").await.refused(503, "unavailable");
+    app.clock.advance(time::Duration::minutes(10));
+    follow().await.refused(503, "unavailable");
+
+    detour.proxy.come_back();
+    let begun = Instant::now();
+    while follow().await.status != 302 {
+        assert!(begun.elapsed() < Duration::from_secs(10), "the database is back, and the link is not");
+    }
+    detour.stop().await;
     app.finish().await;
 }
