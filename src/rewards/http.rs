@@ -9,16 +9,18 @@ use time::OffsetDateTime;
 
 use super::{Entry, Reward, RewardedConversion, store};
 use crate::accounts::Caller;
-use crate::customers::CustomerOut;
+use crate::customers::{self, CustomerOut};
 use crate::db;
-use crate::types::ids::{AccountId, CampaignId, ConversionId, CustomerId, RewardId};
+use crate::types::ids::{AccountId, CampaignId, ConversionId, RewardId};
 use crate::types::money::{Currency, Money};
-use crate::types::page::Page;
 use crate::types::unit::{Number, Unit};
 use crate::web::error::{ApiError, Code};
 use crate::web::extract::{Params, PathTexts};
-use crate::web::lists::{PageOut, read_page};
+use crate::web::lists::{List, Owned, PageOut};
 use crate::web::state::App;
+
+const REWARDS: List = List { name: "rewards", filters: &[] };
+const OF_CUSTOMER: List = List { name: "customers/rewards", filters: &[] };
 
 /// A reward as it is answered.
 #[derive(Serialize)]
@@ -171,13 +173,12 @@ pub async fn list(
     caller: Caller,
     params: Params,
 ) -> Result<Json<PageOut<RewardOut>>, ApiError> {
-    let page = params.read(read_page)?;
-    let account = caller.account.id;
+    let account = &*caller.account;
+    let owned = Owned { account: account.id, zone: &account.zone, within: 0 };
+    let walk = params.read(|fields| REWARDS.read(fields, owned))?;
     let mut conn = app.pool.acquire().await?;
-    let total = store::count_all(&mut conn, account).await?;
-    let ids = if page.offset < total { store::list(&mut conn, account, page).await? } else { Vec::new() };
-    let rows = store::find_all(&mut conn, account, &ids).await?;
-    Ok(Json(Page { total, offset: page.offset, rows }.map(RewardOut::from).into()))
+    let found = super::list::list(&mut conn, account.id, None, &walk.span()).await?;
+    Ok(Json(walk.page(found, RewardOut::from)))
 }
 
 /// `GET /v1/customers/{id}/rewards`
@@ -187,27 +188,13 @@ pub async fn list_of_customer(
     path: PathTexts,
     params: Params,
 ) -> Result<Json<PageOut<RewardOut>>, ApiError> {
-    let unknown = || {
-        ApiError::new(
-            Code::CustomerNotFound,
-            "there is no customer with this number; it is the id in answers, not your own",
-        )
-    };
-    let page = params.read(read_page)?;
-    let customer = CustomerId(path.id(0).ok_or_else(unknown)?);
-    let account = caller.account.id;
+    let account = &*caller.account;
+    let owned = Owned { account: account.id, zone: &account.zone, within: path.id(0).unwrap_or(0) };
+    let walk = params.read(|fields| OF_CUSTOMER.read(fields, owned))?;
     let mut conn = app.pool.acquire().await?;
-    if !store::has_customer(&mut conn, account, customer).await? {
-        return Err(unknown());
-    }
-    let total = store::count_of_customer(&mut conn, account, customer).await?;
-    let ids = if page.offset < total {
-        store::list_of_customer(&mut conn, account, customer, page).await?
-    } else {
-        Vec::new()
-    };
-    let rows = store::find_all(&mut conn, account, &ids).await?;
-    Ok(Json(Page { total, offset: page.offset, rows }.map(RewardOut::from).into()))
+    let customer = customers::http::find_named(&mut conn, account.id, &path).await?;
+    let found = super::list::list(&mut conn, account.id, Some(customer), &walk.span()).await?;
+    Ok(Json(walk.page(found, RewardOut::from)))
 }
 
 /// `GET /v1/rewards/{id}`

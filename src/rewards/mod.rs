@@ -4,6 +4,8 @@
 
 pub mod amount;
 pub mod http;
+pub mod list;
+mod list_store;
 pub mod store;
 
 use rust_decimal::Decimal;

@@ -83,6 +83,12 @@ pub struct Span {
 }
 
 impl Span {
+    /// The first rows of a list, whatever their dates. Nothing is counted.
+    pub fn first(limit: i64) -> Self {
+        let Dates { from, until } = Dates::ALL;
+        Self { after: Place::before(from), from, until, limit, offset: 0, counts: false }
+    }
+
     /// Whether nothing can be left to read of a list with so many rows.
     pub fn is_past(&self, total: Option<i64>) -> bool {
         total.is_some_and(|total| self.offset >= total)
