@@ -238,24 +238,6 @@ pub async fn find_terms(conn: &mut PgConnection, account: AccountId, ids: &[Camp
     Ok(rows.into_iter().map(Terms::from).collect())
 }
 
-/// Finds the campaigns behind pairs of account and id. Unknown pairs are simply missing.
-pub async fn find_all(
-    conn: &mut PgConnection,
-    accounts: &[AccountId],
-    ids: &[CampaignId],
-) -> sqlx::Result<Vec<Campaign>> {
-    sqlx::query_as!(
-        Campaign,
-        r#"select distinct c.account_id, c.id, c.name, c.destination_url, c.archived, c.created_at
-        from unnest($1::bigint[], $2::bigint[]) as wanted (account_id, id)
-        join campaigns c on c.account_id = wanted.account_id and c.id = wanted.id"#,
-        accounts as &[AccountId],
-        ids as &[CampaignId]
-    )
-    .fetch_all(conn)
-    .await
-}
-
 /// Lists an account's campaigns by id, those after one id.
 pub async fn list(
     conn: &mut PgConnection,
