@@ -11,7 +11,7 @@ use tokio_util::sync::CancellationToken;
 
 use crate::accounts::cache::KeyCache;
 use crate::accounts::changes::Listening;
-use crate::conversions::evaluation;
+use crate::conversions::evaluation::{self, Aside};
 use crate::coupon_banks::watch::Watch;
 use crate::purchases::lane::{self as purchases, PurchaseLane};
 use crate::referral_codes::lane::{self as referral_codes, ReferralCodeLane};
@@ -68,9 +68,10 @@ impl Evaluating {
         let stopping = CancellationToken::new();
         let (app, stop) = (app.clone(), stopping.clone());
         let task = tokio::spawn(async move {
+            let mut aside = Aside::default();
             while stop.run_until_cancelled(tokio::time::sleep(interval)).await.is_some() {
                 // A batch that was begun is finished. What failed is still due at the next tick.
-                if let Err(fault) = evaluation::tick(&app.pool, app.clock.now()).await {
+                if let Err(fault) = evaluation::tick(&app.pool, &mut aside, app.clock.now()).await {
                     tracing::warn!(error = %fault, "conversions that are due could not be evaluated");
                 }
             }
