@@ -3,21 +3,24 @@
 
 use axum::Json;
 use axum::extract::State;
+use rust_decimal::Decimal;
 use serde::Serialize;
 use sqlx::PgConnection;
 use time::OffsetDateTime;
 
-use super::{Entry, Reward, RewardedConversion, store};
+use super::{Entry, Payout, Reward, RewardedConversion, store};
 use crate::accounts::Caller;
 use crate::customers::{self, CustomerOut};
 use crate::db;
 use crate::types::ids::{AccountId, CampaignId, ConversionId, RewardId};
-use crate::types::money::{Currency, Money};
-use crate::types::unit::{Number, Unit};
+use crate::types::money::{Currency, InvalidAmount, Money};
+use crate::types::unit::{Number, Unit, parse_balance};
 use crate::web::error::{ApiError, Code};
-use crate::web::extract::{Params, PathTexts};
+use crate::web::extract::{Body, Params, PathTexts};
+use crate::web::fields::Fields;
 use crate::web::lists::{List, Owned, PageOut};
 use crate::web::state::App;
+use crate::web::values::NumberText;
 
 const REWARDS: List = List { name: "rewards", filters: &[] };
 const OF_CUSTOMER: List = List { name: "customers/rewards", filters: &[] };
@@ -210,17 +213,40 @@ pub async fn find(
 }
 
 /// `POST /v1/rewards/{id}/pay`
-pub async fn pay(State(app): State<App>, caller: Caller, path: PathTexts) -> Result<Json<RewardWithEntries>, ApiError> {
+pub async fn pay(
+    State(app): State<App>,
+    caller: Caller,
+    path: PathTexts,
+    body: Option<Body>,
+) -> Result<Json<RewardWithEntries>, ApiError> {
+    let expected = body.map_or(Ok(None), |body| body.read(|fields| Some(read_expected(fields))))?;
     let id = RewardId(path.id(0).ok_or_else(not_found)?);
     let (account, now) = (caller.account.id, app.clock.now());
     // All that is answered is read before the commit: what fails after it would be said not to be stored.
     let paid = db::transact(&app.pool, move |conn| {
         Box::pin(async move {
-            let reward = super::pay(conn, account, id, now).await?.ok_or_else(not_found)?;
-            with_entries(conn, account, reward).await
+            match super::pay(conn, account, id, expected, now).await? {
+                Payout::Paid(reward) => with_entries(conn, account, *reward).await,
+                Payout::Differs(outstanding) => Err(amount_differs(Number(outstanding))),
+                Payout::NotFound => Err(not_found()),
+            }
         })
     });
     paid.await.map(Json)
+}
+
+fn read_expected(fields: &Fields<'_>) -> Option<Decimal> {
+    let NumberText(text) = fields.parse("amount")?;
+    let refuse = |fault: InvalidAmount| match fault {
+        InvalidAmount::OutOfRange => fields.fault("amount", "out_of_range", "must lie within 99999999999.99 of 0"),
+        _ => fields.fault("amount", "invalid_amount", "is not an amount; write digits with a point, such as 12.50"),
+    };
+    parse_balance(&text).map_err(refuse).ok()
+}
+
+fn amount_differs(outstanding: Number) -> ApiError {
+    let message = format!("{outstanding} is outstanding now; nothing was marked as paid, look at the reward again");
+    ApiError::new(Code::AmountDiffers, message).at("amount").with("outstanding", serde_json::json!(outstanding))
 }
 
 async fn with_entries(

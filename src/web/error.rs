@@ -104,6 +104,7 @@ codes! {
     NotRejected CONFLICT "not_rejected",
     RefundConflict CONFLICT "refund_conflict",
     RefundTooLarge CONFLICT "refund_too_large",
+    AmountDiffers CONFLICT "amount_differs",
     Overloaded SERVICE_UNAVAILABLE "overloaded",
     Unavailable SERVICE_UNAVAILABLE "unavailable",
     Internal INTERNAL_SERVER_ERROR "internal",

@@ -145,8 +145,8 @@ async fn a_payout_and_a_reversal_at_once_add_up() {
     let id = app.get("/v1/rewards").await.expect(200)["results"][0]["id"].as_i64().expect("an id");
     let mut conn = connection(&app).await;
     let mut first = conn.begin().await.expect("a transaction");
-    let paid = rewards::pay(&mut first, app.account, RewardId(id), app.clock.now()).await.expect("a payout");
-    assert!(paid.is_some());
+    let paid = rewards::pay(&mut first, app.account, RewardId(id), None, app.clock.now()).await.expect("a payout");
+    assert!(matches!(paid, rewards::Payout::Paid(_)));
     let second = posted(&app, "/v1/purchases/281/cancel", json!({}));
     let third = posted(&app, &format!("/v1/rewards/{id}/pay"), json!({}));
     assert!(waits(&app, &second).await && waits(&app, &third).await);
