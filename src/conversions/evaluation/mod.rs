@@ -13,7 +13,7 @@ use sqlx::PgConnection;
 use time::OffsetDateTime;
 
 pub use self::case::Case;
-pub use self::due::{Aside, Batch, evaluate_batch, tick};
+pub use self::due::{Aside, BATCH_MAX, Batch, evaluate_batch, tick};
 use self::rules::{Finding, Ruling};
 use super::Status;
 use super::history::{self, By, Event, NewEvent};
