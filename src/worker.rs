@@ -12,7 +12,7 @@ use tokio_util::sync::CancellationToken;
 
 use crate::accounts::cache::KeyCache;
 use crate::accounts::changes::Listening;
-use crate::conversions::evaluation;
+use crate::conversions::evaluation::{self, Aside};
 use crate::coupon_banks::alerts;
 use crate::coupon_banks::watch::Watch;
 use crate::purchases::lane::{self as purchases, PurchaseLane};
@@ -109,8 +109,9 @@ impl Worker {
 /// Evaluates conversions, one small batch at each tick: so that a backlog, such as that of an import, takes little from the orders
 /// of the day. What failed is still due at the next tick.
 async fn evaluate(app: App, interval: Duration, stop: CancellationToken) {
+    let mut aside = Aside::default();
     while stop.run_until_cancelled(tokio::time::sleep(interval)).await.is_some() {
-        if let Err(fault) = evaluation::tick(&app.pool, app.clock.now()).await {
+        if let Err(fault) = evaluation::tick(&app.pool, &mut aside, app.clock.now()).await {
             tracing::warn!(error = %fault, "conversions that are due could not be evaluated");
         }
     }

@@ -75,7 +75,7 @@ pub async fn list(
     let owned = Owned { account: caller.account.id, zone: &caller.account.zone, within: 0 };
     let walk = params.read(|fields| CAMPAIGNS.read(fields, owned))?;
     let mut conn = app.pool.acquire().await?;
-    let found = super::walk(&mut conn, caller.account.id, &walk.span()).await?;
+    let found = super::list(&mut conn, caller.account.id, &walk.span()).await?;
     Ok(Json(walk.page(found, CampaignOut::from)))
 }
 

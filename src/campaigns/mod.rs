@@ -10,7 +10,7 @@ use time::OffsetDateTime;
 
 use crate::db::Fault;
 use crate::types::ids::{AccountId, CampaignId};
-use crate::types::page::{Found, Page, PageRequest, Place, Span};
+use crate::types::page::{Found, Place, Span};
 use crate::types::text::Name;
 use crate::types::url::WebUrl;
 use rules::Rules;
@@ -92,21 +92,9 @@ pub async fn change(
     Ok(Some(Terms { campaign: changed.campaign, rules }))
 }
 
-/// A page of an account's campaigns, by id.
-pub async fn list(conn: &mut PgConnection, account: AccountId, page: PageRequest) -> sqlx::Result<Page<Terms>> {
-    let total = store::count_all(conn, account).await?;
-    let rows = if page.offset < total { store::list(conn, account, CampaignId(0), page).await? } else { Vec::new() };
-    Ok(Page { total, offset: page.offset, rows })
-}
-
-/// A part of the same list, for a walk.
-pub async fn walk(conn: &mut PgConnection, account: AccountId, span: &Span) -> sqlx::Result<Found<Terms>> {
-    let total = if span.counts { Some(store::count_all(conn, account).await?) } else { None };
-    let page = PageRequest { limit: span.limit, offset: span.offset };
-    let rows = if span.is_past(total) {
-        Vec::new()
-    } else {
-        store::list(conn, account, CampaignId(span.after.id), page).await?
-    };
+/// Reads a part of the list of an account's campaigns, which is in the order of their ids.
+pub async fn list(conn: &mut PgConnection, account: AccountId, span: &Span) -> sqlx::Result<Found<Terms>> {
+    let total = if span.counts { Some(store::count(conn, account, span).await?) } else { None };
+    let rows = if span.is_past(total) { Vec::new() } else { store::list(conn, account, span).await? };
     Ok(Found { total, rows: rows.into_iter().map(|row| (Place::of_id(row.campaign.id.0), row)).collect() })
 }

@@ -9,7 +9,7 @@ use time::OffsetDateTime;
 use super::rules::{RuleColumns, Rules};
 use super::{Campaign, CampaignChange, NewCampaign, Terms};
 use crate::types::ids::{AccountId, CampaignId};
-use crate::types::page::PageRequest;
+use crate::types::page::Span;
 use crate::types::text::Name;
 use crate::types::url::WebUrl;
 
@@ -243,53 +243,37 @@ pub async fn find_terms(conn: &mut PgConnection, account: AccountId, ids: &[Camp
     Ok(rows.into_iter().map(Terms::from).collect())
 }
 
-/// Finds the campaigns behind pairs of account and id. Unknown pairs are simply missing.
-pub async fn find_all(
-    conn: &mut PgConnection,
-    accounts: &[AccountId],
-    ids: &[CampaignId],
-) -> sqlx::Result<Vec<Campaign>> {
-    sqlx::query_as!(
-        Campaign,
-        r#"select distinct c.account_id, c.id, c.name, c.destination_url, c.archived, c.created_at
-        from unnest($1::bigint[], $2::bigint[]) as wanted (account_id, id)
-        join campaigns c on c.account_id = wanted.account_id and c.id = wanted.id"#,
-        accounts as &[AccountId],
-        ids as &[CampaignId]
-    )
-    .fetch_all(conn)
-    .await
-}
-
-/// Lists an account's campaigns by id, those after one id.
-pub async fn list(
-    conn: &mut PgConnection,
-    account: AccountId,
-    after: CampaignId,
-    page: PageRequest,
-) -> sqlx::Result<Vec<Terms>> {
+/// Lists an account's campaigns by id, those after a place.
+pub async fn list(conn: &mut PgConnection, account: AccountId, span: &Span) -> sqlx::Result<Vec<Terms>> {
     let rows = sqlx::query_as!(
         TermsRow,
         r#"select account_id, id, name, destination_url, archived, created_at,
             attribution_window_days, days_to_delay, new_customers_only, minimum_amount, maximum_rewards, self_referral,
             unverified_orders, similar_email_edits, reward_type, reward_unit, reward_value, reward_cap
         from campaigns
-        where account_id = $1 and id > $2
+        where account_id = $1 and id > $2 and created_at >= $3 and created_at < $4
         order by id
-        limit $3 offset $4"#,
+        limit $5 offset $6"#,
         account.0,
-        after.0,
-        page.limit,
-        page.offset
+        span.after.id,
+        span.from,
+        span.until,
+        span.limit,
+        span.offset
     )
     .fetch_all(conn)
     .await?;
     Ok(rows.into_iter().map(Terms::from).collect())
 }
 
-/// Counts an account's campaigns.
-pub async fn count_all(conn: &mut PgConnection, account: AccountId) -> sqlx::Result<i64> {
-    sqlx::query_scalar!(r#"select count(*) as "count!" from campaigns where account_id = $1"#, account.0)
-        .fetch_one(conn)
-        .await
+/// Counts an account's campaigns, whatever place they stand at.
+pub async fn count(conn: &mut PgConnection, account: AccountId, span: &Span) -> sqlx::Result<i64> {
+    sqlx::query_scalar!(
+        r#"select count(*) as "count!" from campaigns where account_id = $1 and created_at >= $2 and created_at < $3"#,
+        account.0,
+        span.from,
+        span.until
+    )
+    .fetch_one(conn)
+    .await
 }

@@ -14,7 +14,7 @@ use crate::coupon_banks::{self, Counts, NewCouponBank, StockedBank};
 use crate::db;
 use crate::types::clock::Clock;
 use crate::types::ids::{AccountId, CouponBankId};
-use crate::types::page::{LIMIT_MAX, PageRequest};
+use crate::types::page::{LIMIT_MAX, Span};
 
 /// What can be done with banks.
 #[derive(Debug, Subcommand)]
@@ -112,13 +112,13 @@ async fn list(database: &Database, account: AccountId) -> Result<Vec<BankLine>, 
     let now = Clock::System.now();
     let mut conn = database.pool.acquire().await?;
     let mut lines = Vec::new();
+    let mut span = Span::first(LIMIT_MAX);
     loop {
-        let offset = i64::try_from(lines.len()).unwrap_or(i64::MAX);
-        let page = coupon_banks::list(&mut conn, account, PageRequest { limit: LIMIT_MAX, offset }).await?;
-        if page.rows.is_empty() {
-            return Ok(lines);
-        }
-        let stocked = coupon_banks::take_stock(&mut conn, account, page.rows, now).await?;
+        let page = coupon_banks::list(&mut conn, account, &span).await?;
+        let Some((last, _)) = page.rows.last() else { return Ok(lines) };
+        span.after = *last;
+        let banks = page.rows.into_iter().map(|(_, bank)| bank).collect();
+        let stocked = coupon_banks::take_stock(&mut conn, account, banks, now).await?;
         lines.extend(stocked.into_iter().map(BankLine::new));
     }
 }

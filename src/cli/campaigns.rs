@@ -13,7 +13,7 @@ use crate::config::DatabaseArgs;
 use crate::db;
 use crate::types::clock::Clock;
 use crate::types::ids::{AccountId, CampaignId};
-use crate::types::page::{LIMIT_MAX, PageRequest};
+use crate::types::page::{LIMIT_MAX, Span};
 use crate::types::url::WebUrl;
 
 /// The largest id: every JSON reader keeps it exact.
@@ -127,12 +127,11 @@ async fn create(database: &Database, account: AccountId, new: NewCampaign, outpu
 async fn list(database: &Database, account: AccountId) -> Result<Vec<CampaignLine>, Failure> {
     let mut conn = database.pool.acquire().await?;
     let mut lines = Vec::new();
+    let mut span = Span::first(LIMIT_MAX);
     loop {
-        let offset = i64::try_from(lines.len()).unwrap_or(i64::MAX);
-        let page = campaigns::list(&mut conn, account, PageRequest { limit: LIMIT_MAX, offset }).await?;
-        if page.rows.is_empty() {
-            return Ok(lines);
-        }
-        lines.extend(page.rows.into_iter().map(|terms| CampaignLine::from(terms.campaign)));
+        let page = campaigns::list(&mut conn, account, &span).await?;
+        let Some((last, _)) = page.rows.last() else { return Ok(lines) };
+        span.after = *last;
+        lines.extend(page.rows.into_iter().map(|(_, terms)| CampaignLine::from(terms.campaign)));
     }
 }

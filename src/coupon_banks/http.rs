@@ -28,7 +28,7 @@ use crate::types::page::Found;
 use crate::web::error::{ApiError, Code};
 use crate::web::extract::{Body, Params, PathTexts, refuse_encodings};
 use crate::web::fields::Fields;
-use crate::web::lists::{List, Owned, PageOut};
+use crate::web::lists::{List, Owned, PageOut, Walk};
 use crate::web::state::App;
 use crate::web::upload::BodyReader;
 use crate::web::values::{ChosenId, Title};
@@ -67,7 +67,7 @@ pub async fn list(
     let owned = Owned { account: caller.account.id, zone: &caller.account.zone, within: 0 };
     let walk = params.read(|fields| COUPON_BANKS.read(fields, owned))?;
     let mut conn = app.pool.acquire().await?;
-    let banks = super::walk(&mut conn, caller.account.id, &walk.span()).await?;
+    let banks = super::list(&mut conn, caller.account.id, &walk.span()).await?;
     let (places, rows): (Vec<_>, Vec<_>) = banks.rows.into_iter().unzip();
     let stocked = take_stock(&mut conn, caller.account.id, rows, app.clock.now()).await?;
     let banks = Found { total: banks.total, rows: places.into_iter().zip(stocked).collect() };
@@ -173,7 +173,7 @@ pub async fn list_coupons(
     let within = path.id(0).unwrap_or(0);
     let owned = Owned { account: caller.account.id, zone: &caller.account.zone, within };
     let (walk, status, format) =
-        params.read(|fields| Some((COUPONS.read(fields, owned)?, read_status(fields), read_format(fields))))?;
+        params.read(|fields| Some((read_walk(fields, owned)?, read_status(fields), read_format(fields))))?;
     let mut conn = app.pool.acquire().await?;
     let bank = find_bank(&mut conn, caller.account.id, bank_id(&path)?).await?;
     let selection = Selection { account_id: caller.account.id, bank_id: bank.id, status };
@@ -182,6 +182,17 @@ pub async fn list_coupons(
     }
     let coupons = export::list(&mut conn, selection, &walk.span()).await?;
     Ok(Json(walk.page(coupons, CouponOut::from)).into_response())
+}
+
+/// Coupons stand in the order of the draw and are loaded by the file: none has a date to be found by.
+fn read_walk(fields: &Fields<'_>, owned: Owned<'_>) -> Option<Walk> {
+    for key in ["from_date", "to_date"] {
+        if fields.is_present(key) {
+            fields.fault(key, "invalid_parameter", "is not for coupons, which have no date of their own; leave it out");
+            return None;
+        }
+    }
+    COUPONS.read(fields, owned)
 }
 
 fn read_status(fields: &Fields<'_>) -> Option<CouponStatus> {

@@ -28,7 +28,7 @@ use self::stock::{AvailableThreshold, Change, DaysThreshold, LowStock, ShareThre
 use crate::db::Fault;
 use crate::types::codes::{CodeKey, CouponCode};
 use crate::types::ids::{AccountId, CampaignId, CouponBankId, CouponPlace};
-use crate::types::page::{Found, Page, PageRequest, Place, Span};
+use crate::types::page::{Found, Place, Span};
 use crate::types::text::Name;
 
 /// A coupon bank.
@@ -190,21 +190,9 @@ pub async fn take_stock(
     Ok(stocked.collect())
 }
 
-/// A page of an account's banks, by id.
-pub async fn list(conn: &mut PgConnection, account: AccountId, page: PageRequest) -> sqlx::Result<Page<CouponBank>> {
-    let total = store::count_all(conn, account).await?;
-    let rows = if page.offset < total { store::list(conn, account, CouponBankId(0), page).await? } else { Vec::new() };
-    Ok(Page { total, offset: page.offset, rows })
-}
-
-/// A part of the same list, for a walk.
-pub async fn walk(conn: &mut PgConnection, account: AccountId, span: &Span) -> sqlx::Result<Found<CouponBank>> {
-    let total = if span.counts { Some(store::count_all(conn, account).await?) } else { None };
-    let page = PageRequest { limit: span.limit, offset: span.offset };
-    let rows = if span.is_past(total) {
-        Vec::new()
-    } else {
-        store::list(conn, account, CouponBankId(span.after.id), page).await?
-    };
+/// Reads a part of the list of an account's banks, which is in the order of their ids.
+pub async fn list(conn: &mut PgConnection, account: AccountId, span: &Span) -> sqlx::Result<Found<CouponBank>> {
+    let total = if span.counts { Some(store::count_all(conn, account, span).await?) } else { None };
+    let rows = if span.is_past(total) { Vec::new() } else { store::list(conn, account, span).await? };
     Ok(Found { total, rows: rows.into_iter().map(|row| (Place::of_id(row.id.0), row)).collect() })
 }

@@ -103,16 +103,18 @@ pub async fn find_paces(
 pub struct Level {
     pub account_id: AccountId,
     pub bank_id: CouponBankId,
+    /// It is a sandbox's.
+    pub is_test: bool,
     pub low_stock: LowStock,
     pub counts: Counts,
 }
 
-/// Finds what is left in the banks of all accounts but sandboxes. What lies behind the cursors is gone, so only what was chosen by name or
+/// Finds what is left in the banks of all accounts, sandboxes too. What lies behind the cursors is gone, so only what was chosen by name or
 /// retired ahead of them is counted.
 pub async fn list_levels(conn: &mut PgConnection) -> sqlx::Result<Vec<Level>> {
     let rows = sqlx::query!(
         r#"select b.account_id as "account_id: AccountId", b.id as "bank_id: CouponBankId",
-            b.low_stock_available, b.low_stock_share, b.low_stock_days_left,
+            a.live_account_id is not null as "is_test!", b.low_stock_available, b.low_stock_share, b.low_stock_days_left,
             coalesce(sum(s.size), 0)::bigint as "total!",
             coalesce(sum(gone.retired), 0)::bigint as "retired!",
             coalesce(sum(s.size - s.next_position - ahead.held - ahead.retired), 0)::bigint as "available!"
@@ -129,8 +131,7 @@ pub async fn list_levels(conn: &mut PgConnection) -> sqlx::Result<Vec<Level>> {
                 (select count(*) from coupon_retirements t
                 where t.account_id = s.account_id and t.segment_id = s.id and t.position >= s.next_position) as retired
             ) ahead on true
-        where a.live_account_id is null
-        group by b.account_id, b.id"#
+        group by a.id, b.account_id, b.id"#
     )
     .fetch_all(conn)
     .await?;
@@ -139,6 +140,7 @@ pub async fn list_levels(conn: &mut PgConnection) -> sqlx::Result<Vec<Level>> {
         .map(|row| Level {
             account_id: row.account_id,
             bank_id: row.bank_id,
+            is_test: row.is_test,
             low_stock: LowStock::stored(row.low_stock_available, row.low_stock_share, row.low_stock_days_left),
             counts: Counts {
                 total: row.total,

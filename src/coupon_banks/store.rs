@@ -10,7 +10,7 @@ use crate::customers::Customer;
 use crate::types::codes::{CodeKey, CouponCode};
 use crate::types::email::Email;
 use crate::types::ids::{AccountId, CampaignId, CouponBankId, CouponPlace, CustomerId, SegmentId};
-use crate::types::page::PageRequest;
+use crate::types::page::{PageRequest, Span};
 use crate::types::text::{Name, OpaqueId};
 
 /// Inserts a bank. Nothing when its id is taken, be it the given one or the next of the sequence.
@@ -89,33 +89,35 @@ pub async fn find_all(
     .await
 }
 
-/// Lists an account's banks by id, those after one id.
-pub async fn list(
-    conn: &mut PgConnection,
-    account: AccountId,
-    after: CouponBankId,
-    page: PageRequest,
-) -> sqlx::Result<Vec<CouponBank>> {
+/// Lists an account's banks by id, those after a place.
+pub async fn list(conn: &mut PgConnection, account: AccountId, span: &Span) -> sqlx::Result<Vec<CouponBank>> {
     sqlx::query_as!(
         CouponBank,
         r#"select account_id, id, name, low_stock_available, low_stock_share, low_stock_days_left, created_at from coupon_banks
-        where account_id = $1 and id > $2
+        where account_id = $1 and id > $2 and created_at >= $3 and created_at < $4
         order by id
-        limit $3 offset $4"#,
+        limit $5 offset $6"#,
         account.0,
-        after.0,
-        page.limit,
-        page.offset
+        span.after.id,
+        span.from,
+        span.until,
+        span.limit,
+        span.offset
     )
     .fetch_all(conn)
     .await
 }
 
-/// Counts an account's banks.
-pub async fn count_all(conn: &mut PgConnection, account: AccountId) -> sqlx::Result<i64> {
-    sqlx::query_scalar!(r#"select count(*) as "count!" from coupon_banks where account_id = $1"#, account.0)
-        .fetch_one(conn)
-        .await
+/// Counts an account's banks, whatever place they stand at.
+pub async fn count_all(conn: &mut PgConnection, account: AccountId, span: &Span) -> sqlx::Result<i64> {
+    sqlx::query_scalar!(
+        r#"select count(*) as "count!" from coupon_banks where account_id = $1 and created_at >= $2 and created_at < $3"#,
+        account.0,
+        span.from,
+        span.until
+    )
+    .fetch_one(conn)
+    .await
 }
 
 /// A bank with what it holds.

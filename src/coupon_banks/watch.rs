@@ -79,7 +79,8 @@ fn publish(counted: Option<LowBanks>) {
 /// Counts the banks of all accounts but sandboxes that are low, as their lists would say.
 pub async fn count(conn: &mut PgConnection, now: OffsetDateTime) -> sqlx::Result<LowBanks> {
     let mut counted = LowBanks::default();
-    for (_, stock) in stock_store::judge_all(conn, now).await? {
+    let judged = stock_store::judge_all(conn, now).await?;
+    for (_, stock) in judged.iter().filter(|(level, _)| !level.is_test) {
         counted.low += u32::from(stock.is_low);
         counted.exhausted += u32::from(stock.reasons.contains(&stock::Reason::Exhausted));
     }

@@ -3,22 +3,27 @@
 
 use axum::Json;
 use axum::extract::State;
+use rust_decimal::Decimal;
 use serde::Serialize;
 use sqlx::PgConnection;
 use time::OffsetDateTime;
 
-use super::{Entry, Reward, RewardedConversion, store};
+use super::{Entry, Payout, Reward, RewardedConversion, store};
 use crate::accounts::Caller;
-use crate::customers::CustomerOut;
+use crate::customers::{self, CustomerOut};
 use crate::db;
-use crate::types::ids::{AccountId, CampaignId, ConversionId, CustomerId, RewardId};
-use crate::types::money::{Currency, Money};
-use crate::types::page::Page;
-use crate::types::unit::{Number, Unit};
+use crate::types::ids::{AccountId, CampaignId, ConversionId, RewardId};
+use crate::types::money::{Currency, InvalidAmount, Money};
+use crate::types::unit::{Number, Unit, parse_balance};
 use crate::web::error::{ApiError, Code};
-use crate::web::extract::{Params, PathTexts};
-use crate::web::lists::{PageOut, read_page};
+use crate::web::extract::{Body, Params, PathTexts};
+use crate::web::fields::Fields;
+use crate::web::lists::{List, Owned, PageOut};
 use crate::web::state::App;
+use crate::web::values::NumberText;
+
+const REWARDS: List = List { name: "rewards", filters: &[] };
+const OF_CUSTOMER: List = List { name: "customers/rewards", filters: &[] };
 
 /// A reward as it is answered.
 #[derive(Serialize)]
@@ -171,13 +176,12 @@ pub async fn list(
     caller: Caller,
     params: Params,
 ) -> Result<Json<PageOut<RewardOut>>, ApiError> {
-    let page = params.read(read_page)?;
-    let account = caller.account.id;
+    let account = &*caller.account;
+    let owned = Owned { account: account.id, zone: &account.zone, within: 0 };
+    let walk = params.read(|fields| REWARDS.read(fields, owned))?;
     let mut conn = app.pool.acquire().await?;
-    let total = store::count_all(&mut conn, account).await?;
-    let ids = if page.offset < total { store::list(&mut conn, account, page).await? } else { Vec::new() };
-    let rows = store::find_all(&mut conn, account, &ids).await?;
-    Ok(Json(Page { total, offset: page.offset, rows }.map(RewardOut::from).into()))
+    let found = super::list::list(&mut conn, account.id, None, &walk.span()).await?;
+    Ok(Json(walk.page(found, RewardOut::from)))
 }
 
 /// `GET /v1/customers/{id}/rewards`
@@ -187,27 +191,13 @@ pub async fn list_of_customer(
     path: PathTexts,
     params: Params,
 ) -> Result<Json<PageOut<RewardOut>>, ApiError> {
-    let unknown = || {
-        ApiError::new(
-            Code::CustomerNotFound,
-            "there is no customer with this number; it is the id in answers, not your own",
-        )
-    };
-    let page = params.read(read_page)?;
-    let customer = CustomerId(path.id(0).ok_or_else(unknown)?);
-    let account = caller.account.id;
+    let account = &*caller.account;
+    let owned = Owned { account: account.id, zone: &account.zone, within: path.id(0).unwrap_or(0) };
+    let walk = params.read(|fields| OF_CUSTOMER.read(fields, owned))?;
     let mut conn = app.pool.acquire().await?;
-    if !store::has_customer(&mut conn, account, customer).await? {
-        return Err(unknown());
-    }
-    let total = store::count_of_customer(&mut conn, account, customer).await?;
-    let ids = if page.offset < total {
-        store::list_of_customer(&mut conn, account, customer, page).await?
-    } else {
-        Vec::new()
-    };
-    let rows = store::find_all(&mut conn, account, &ids).await?;
-    Ok(Json(Page { total, offset: page.offset, rows }.map(RewardOut::from).into()))
+    let customer = customers::http::find_named(&mut conn, account.id, &path).await?;
+    let found = super::list::list(&mut conn, account.id, Some(customer), &walk.span()).await?;
+    Ok(Json(walk.page(found, RewardOut::from)))
 }
 
 /// `GET /v1/rewards/{id}`
@@ -223,17 +213,40 @@ pub async fn find(
 }
 
 /// `POST /v1/rewards/{id}/pay`
-pub async fn pay(State(app): State<App>, caller: Caller, path: PathTexts) -> Result<Json<RewardWithEntries>, ApiError> {
+pub async fn pay(
+    State(app): State<App>,
+    caller: Caller,
+    path: PathTexts,
+    body: Option<Body>,
+) -> Result<Json<RewardWithEntries>, ApiError> {
+    let expected = body.map_or(Ok(None), |body| body.read(|fields| Some(read_expected(fields))))?;
     let id = RewardId(path.id(0).ok_or_else(not_found)?);
     let (account, now) = (caller.account.id, app.clock.now());
     // All that is answered is read before the commit: what fails after it would be said not to be stored.
     let paid = db::transact(&app.pool, move |conn| {
         Box::pin(async move {
-            let reward = super::pay(conn, account, id, now).await?.ok_or_else(not_found)?;
-            with_entries(conn, account, reward).await
+            match super::pay(conn, account, id, expected, now).await? {
+                Payout::Paid(reward) => with_entries(conn, account, *reward).await,
+                Payout::Differs(outstanding) => Err(amount_differs(Number(outstanding))),
+                Payout::NotFound => Err(not_found()),
+            }
         })
     });
     paid.await.map(Json)
+}
+
+fn read_expected(fields: &Fields<'_>) -> Option<Decimal> {
+    let NumberText(text) = fields.parse("amount")?;
+    let refuse = |fault: InvalidAmount| match fault {
+        InvalidAmount::OutOfRange => fields.fault("amount", "out_of_range", "must lie within 99999999999.99 of 0"),
+        _ => fields.fault("amount", "invalid_amount", "is not an amount; write digits with a point, such as 12.50"),
+    };
+    parse_balance(&text).map_err(refuse).ok()
+}
+
+fn amount_differs(outstanding: Number) -> ApiError {
+    let message = format!("{outstanding} is outstanding now; nothing was marked as paid, look at the reward again");
+    ApiError::new(Code::AmountDiffers, message).at("amount").with("outstanding", serde_json::json!(outstanding))
 }
 
 async fn with_entries(

@@ -4,6 +4,8 @@
 
 pub mod amount;
 pub mod http;
+pub mod list;
+mod list_store;
 pub mod store;
 
 use rust_decimal::Decimal;
@@ -145,25 +147,45 @@ pub async fn follow(
     Ok(true)
 }
 
-/// Marks a reward as paid out, to the amount that is owed now; what was paid too much is marked as taken back. Nothing when
-/// there is no such reward.
+/// What became of a payout.
+#[derive(Clone, Debug)]
+pub enum Payout {
+    Paid(Box<Reward>),
+    /// Nothing was marked: another amount was to be paid than this, which is owed now.
+    Differs(Decimal),
+    NotFound,
+}
+
+/// Marks a reward as paid out, to the amount that is owed now; what was paid too much is marked as taken back. When `expected`
+/// is another amount nothing happens, unless it is what was paid last and nothing is owed: then it was said before.
 pub async fn pay(
     conn: &mut PgConnection,
     account: AccountId,
     id: RewardId,
+    expected: Option<Decimal>,
     now: OffsetDateTime,
-) -> sqlx::Result<Option<Reward>> {
+) -> sqlx::Result<Payout> {
     if !store::lock(conn, account, id).await? {
-        return Ok(None);
+        return Ok(Payout::NotFound);
     }
-    let Some(ledger) = store::find_ledger(conn, account, id).await? else { return Ok(None) };
+    let Some(ledger) = store::find_ledger(conn, account, id).await? else { return Ok(Payout::NotFound) };
     let amount = ledger.owed - ledger.paid;
+    let shown = ledger.whole.unit.round(amount);
+    if let Some(expected) = expected.filter(|expected| *expected != shown) {
+        let last = store::list_entries(conn, account, id).await?.pop();
+        let paid =
+            last.filter(|last| last.kind == Kind::Paid.as_str()).map(|last| ledger.whole.unit.round(last.amount));
+        if !amount.is_zero() || paid != Some(expected) {
+            return Ok(Payout::Differs(shown));
+        }
+    }
     if !amount.is_zero() {
         let (kind, cause) = (Kind::Paid, Cause::Payout);
         let entry = NewEntry { account_id: account, reward_id: id, kind, amount, cause, refund_id: None };
         store::insert_entries(conn, &[entry], now).await?;
     }
-    Ok(store::find_all(conn, account, &[id]).await?.pop())
+    let paid = store::find_all(conn, account, &[id]).await?.pop();
+    Ok(paid.map_or(Payout::NotFound, |reward| Payout::Paid(Box::new(reward))))
 }
 
 /// The sums of a reward's entries.

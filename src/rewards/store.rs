@@ -11,7 +11,6 @@ use crate::types::codes::ReferralCode;
 use crate::types::email::Email;
 use crate::types::ids::{AccountId, CampaignId, ConversionId, CustomerId, ReferralCodeId, RewardId};
 use crate::types::money::{Currency, Money};
-use crate::types::page::PageRequest;
 use crate::types::text::OpaqueId;
 use crate::types::unit::Unit;
 
@@ -238,61 +237,4 @@ pub async fn list_entries(conn: &mut PgConnection, account: AccountId, id: Rewar
     )
     .fetch_all(conn)
     .await
-}
-
-/// The ids of an account's rewards, a page of them.
-pub async fn list(conn: &mut PgConnection, account: AccountId, page: PageRequest) -> sqlx::Result<Vec<RewardId>> {
-    sqlx::query_scalar!(
-        r#"select id as "id: RewardId" from rewards where account_id = $1 order by id limit $2 offset $3"#,
-        account.0,
-        page.limit,
-        page.offset
-    )
-    .fetch_all(conn)
-    .await
-}
-
-/// Counts an account's rewards.
-pub async fn count_all(conn: &mut PgConnection, account: AccountId) -> sqlx::Result<i64> {
-    sqlx::query_scalar!(r#"select count(*) as "count!" from rewards where account_id = $1"#, account.0)
-        .fetch_one(conn)
-        .await
-}
-
-/// The ids of an advocate's rewards, a page of them.
-pub async fn list_of_customer(
-    conn: &mut PgConnection,
-    account: AccountId,
-    customer: CustomerId,
-    page: PageRequest,
-) -> sqlx::Result<Vec<RewardId>> {
-    sqlx::query_scalar!(
-        r#"select id as "id: RewardId" from rewards where account_id = $1 and customer_id = $2 order by id limit $3 offset $4"#,
-        account.0,
-        customer.0,
-        page.limit,
-        page.offset
-    )
-    .fetch_all(conn)
-    .await
-}
-
-/// Counts an advocate's rewards.
-pub async fn count_of_customer(conn: &mut PgConnection, account: AccountId, customer: CustomerId) -> sqlx::Result<i64> {
-    sqlx::query_scalar!(
-        r#"select count(*) as "count!" from rewards where account_id = $1 and customer_id = $2"#,
-        account.0,
-        customer.0
-    )
-    .fetch_one(conn)
-    .await
-}
-
-/// Whether there is such a customer.
-pub async fn has_customer(conn: &mut PgConnection, account: AccountId, customer: CustomerId) -> sqlx::Result<bool> {
-    let found =
-        sqlx::query_scalar!("select id from customers where account_id = $1 and id = $2", account.0, customer.0)
-            .fetch_optional(conn)
-            .await?;
-    Ok(found.is_some())
 }

@@ -21,21 +21,6 @@ impl Default for PageRequest {
     }
 }
 
-/// A page of rows, with the number of rows that the whole list has.
-#[derive(Clone, Debug)]
-pub struct Page<T> {
-    pub total: i64,
-    pub offset: i64,
-    pub rows: Vec<T>,
-}
-
-impl<T> Page<T> {
-    /// The same page with each row turned into something else.
-    pub fn map<U>(self, each: impl FnMut(T) -> U) -> Page<U> {
-        Page { total: self.total, offset: self.offset, rows: self.rows.into_iter().map(each).collect() }
-    }
-}
-
 /// Where a row stands in a list that is ordered by when its rows were stored, and by id where that is the same. No two
 /// rows share a place, and none ever moves: so a walk from place to place meets each row once.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -83,6 +68,12 @@ pub struct Span {
 }
 
 impl Span {
+    /// The first rows of a list, whatever their dates. Nothing is counted.
+    pub fn first(limit: i64) -> Self {
+        let Dates { from, until } = Dates::ALL;
+        Self { after: Place::before(from), from, until, limit, offset: 0, counts: false }
+    }
+
     /// Whether nothing can be left to read of a list with so many rows.
     pub fn is_past(&self, total: Option<i64>) -> bool {
         total.is_some_and(|total| self.offset >= total)

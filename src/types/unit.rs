@@ -99,6 +99,12 @@ pub fn parse_above_zero(text: &str) -> Result<Decimal, InvalidAmount> {
     if number > Decimal::ZERO && number <= AMOUNT_MAX { Ok(number) } else { Err(InvalidAmount::OutOfRange) }
 }
 
+/// Reads an amount, which may be zero or below, whatever its decimals.
+pub fn parse_balance(text: &str) -> Result<Decimal, InvalidAmount> {
+    let number = parse_decimal(text)?;
+    if number.abs() <= AMOUNT_MAX { Ok(number) } else { Err(InvalidAmount::OutOfRange) }
+}
+
 /// An exact number on the wire, with its digits as they are.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Number(pub Decimal);

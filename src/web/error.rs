@@ -108,6 +108,7 @@ codes! {
     RefundConflict CONFLICT "refund_conflict",
     RefundTooLarge CONFLICT "refund_too_large",
     TooManyWebhookEndpoints CONFLICT "too_many_webhook_endpoints",
+    AmountDiffers CONFLICT "amount_differs",
     RateLimited TOO_MANY_REQUESTS "rate_limited",
     Overloaded SERVICE_UNAVAILABLE "overloaded",
     Unavailable SERVICE_UNAVAILABLE "unavailable",

@@ -2,7 +2,7 @@
 
 use axum::body::{Body as HttpBody, HttpBody as _};
 use axum::extract::rejection::RawPathParamsRejection;
-use axum::extract::{FromRef, FromRequest, FromRequestParts, RawPathParams, Request};
+use axum::extract::{FromRef, FromRequest, FromRequestParts, OptionalFromRequest, RawPathParams, Request};
 use axum::http::request::Parts;
 use axum::http::{HeaderMap, header};
 use bytes::Bytes;
@@ -53,6 +53,22 @@ where
     type Rejection = ApiError;
 
     async fn from_request(request: Request, state: &S) -> Result<Self, ApiError> {
+        match <Self as OptionalFromRequest<S>>::from_request(request, state).await? {
+            Some(body) => Ok(body),
+            // Says that there is nothing to read.
+            None => Ok(Self(json::parse_object(&[])?)),
+        }
+    }
+}
+
+/// For calls that need no body: nothing when there is none.
+impl<S: Send + Sync> OptionalFromRequest<S> for Body
+where
+    App: FromRef<S>,
+{
+    type Rejection = ApiError;
+
+    async fn from_request(request: Request, state: &S) -> Result<Option<Self>, ApiError> {
         let app = &App::from_ref(state);
         if request.body().size_hint().lower() > app.limits.body_bytes_max as u64 {
             return Err(too_large(app.limits.body_bytes_max));
@@ -61,15 +77,17 @@ where
         let query = request.uri().query().map(str::to_owned);
         let bytes = read_whole(request.into_body(), app.limits.body_bytes_max, app).await?;
         let first = bytes.trim_ascii_start().first().copied();
-        Ok(Self(match (first, media) {
+        let node = match (first, media) {
             (None, _) if query.is_some() => json::from_brackets(query.as_deref().unwrap_or_default())?,
             (Some(first), MediaType::Form) if first != b'{' && first != b'[' => {
                 let text = str::from_utf8(&bytes)
                     .map_err(|_| ApiError::new(Code::InvalidUtf8, "the form is not UTF-8 text"))?;
                 json::from_brackets(text.trim_end())?
             }
+            (None, _) => return Ok(None),
             _ => json::parse_object(&bytes)?,
-        }))
+        };
+        Ok(Some(Self(node)))
     }
 }
 

@@ -8,7 +8,7 @@ use super::fields::{FieldValue, Fields, Invalid, Scalar};
 use super::json::Node;
 use crate::types::date::{Zone, parse_stretch};
 use crate::types::ids::AccountId;
-use crate::types::page::{Dates, Found, LIMIT_DEFAULT, LIMIT_MAX, Page, PageRequest, Place, Span};
+use crate::types::page::{Dates, Found, LIMIT_DEFAULT, LIMIT_MAX, PageRequest, Place, Span};
 
 /// Begins a walk that counts nothing.
 const CURSOR_START: &str = "start";
@@ -27,20 +27,21 @@ pub struct PageOut<T> {
     results: Vec<T>,
 }
 
-impl<T> From<Page<T>> for PageOut<T> {
-    fn from(page: Page<T>) -> Self {
+impl<T> PageOut<T> {
+    /// All rows of a list that is never long.
+    pub fn whole(results: Vec<T>) -> Self {
         Self {
-            this_page_results_count: page.rows.len(),
-            total_results_count: Some(page.total),
-            offset: page.offset,
+            this_page_results_count: results.len(),
+            total_results_count: i64::try_from(results.len()).ok(),
+            offset: 0,
             next_cursor: None,
-            results: page.rows,
+            results,
         }
     }
 }
 
 /// Reads `limit` and `offset`.
-pub fn read_page(fields: &Fields<'_>) -> Option<PageRequest> {
+fn read_page(fields: &Fields<'_>) -> Option<PageRequest> {
     let limit = fields.parse::<Whole>("limit").map_or(LIMIT_DEFAULT, |limit| limit.0);
     let offset = fields.parse::<Whole>("offset").map_or(0, |offset| offset.0);
     if !(1..=LIMIT_MAX).contains(&limit) {

@@ -186,6 +186,43 @@ async fn the_list_comes_in_pages_with_its_envelope() {
 }
 
 #[tokio::test]
+async fn campaigns_and_banks_are_found_by_the_day_on_which_they_were_created() {
+    let app = TestApp::start().await;
+    for day in 1..=3 {
+        app.pass_days(1);
+        app.post("/v1/campaigns", campaign(json!({ "id": day }))).await.expect(201);
+        app.post("/v1/coupon_banks", json!({ "id": day, "name": "A bank" })).await.expect(201);
+    }
+    let cases: [(&str, &[i64]); 5] = [
+        ("from_date=2026-08-03", &[2, 3]),
+        ("from_date=2026-08-02&to_date=2026-08-03", &[1, 2]),
+        ("from_date=2026-08-02&to_date=2026-08-02T11:59:59Z", &[]),
+        ("from_date=2026-08-02&limit=1&offset=1", &[2]),
+        ("to_date=2026-07-31", &[]),
+    ];
+    for path in ["/v1/campaigns", "/v1/coupon_banks"] {
+        for (query, wanted) in cases {
+            let page = app.get(&format!("{path}?{query}")).await.expect(200);
+            let ids: Vec<_> = page["results"].as_array().into_iter().flatten().map(|row| &row["id"]).collect();
+            assert_eq!(ids, wanted, "{path}?{query}");
+            let all = if query.contains("limit") { 3 } else { wanted.len() };
+            assert_eq!(page["total_results_count"], all, "{path}?{query}");
+        }
+        let page = app.get(&format!("{path}?from_date=2026-08-02&limit=2")).await.expect(200);
+        let cursor = page["next_cursor"].as_str().expect("more");
+        let last = app.get(&format!("{path}?from_date=2026-08-02&cursor={cursor}")).await.expect(200);
+        assert_eq!((&last["results"][0]["id"], &last["total_results_count"]), (&json!(3), &json!(3)), "{path}");
+        app.get(&format!("{path}?cursor={cursor}")).await.refused(400, "invalid_cursor");
+        app.get(&format!("{path}?from_date=soon")).await.refused(400, "invalid_date");
+    }
+    for query in ["from_date=2026-08-02", "to_date=soon", "format=csv&to_date=2026-08-02"] {
+        let refusal = app.get(&format!("/v1/coupon_banks/1/coupons?{query}")).await.refused(400, "invalid_parameter");
+        assert!(query.contains(refusal["error"]["param"].as_str().expect("a parameter")), "{query}: {}", refusal.text);
+    }
+    app.finish().await;
+}
+
+#[tokio::test]
 async fn a_page_that_cannot_be_is_refused_by_the_name_of_its_parameter() {
     let app = TestApp::start().await;
     let cases = [

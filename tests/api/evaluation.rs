@@ -1,5 +1,6 @@
 //! What becomes of conversions when they fall due, by the rules of their campaign.
 
+use goodword::conversions::evaluation::{self, Aside};
 use serde_json::{Value, json};
 
 use crate::harness::app::{CAMPAIGN, TestApp};
@@ -163,7 +164,6 @@ async fn an_advocate_gets_no_more_rewards_than_the_maximum() {
 
 #[tokio::test]
 async fn two_who_evaluate_at_once_share_the_work_and_keep_to_the_maximum() {
-    use goodword::conversions::evaluation;
     let app = with_an_advocate().await;
     app.rules(json!({ "maximum_rewards_per_advocate": 3, "reward": { "type": "fixed", "value": 10 } })).await;
     for round in 0..4 {
@@ -171,7 +171,8 @@ async fn two_who_evaluate_at_once_share_the_work_and_keep_to_the_maximum() {
             app.order(&format!("{round} {number}")).code("A1").await.expect(201);
         }
         let now = app.clock.now();
-        let ticks = futures_util::future::join_all((0..4).map(|_| evaluation::tick(&app.pool, now))).await;
+        let tick = async || evaluation::tick(&app.pool, &mut Aside::default(), now).await;
+        let ticks = futures_util::future::join_all((0..4).map(|_| tick())).await;
         let evaluated: usize = ticks.into_iter().map(|tick| tick.expect("the database answers")).sum();
         assert_eq!(evaluated + app.evaluate().await, 25, "each once");
     }
@@ -279,5 +280,41 @@ async fn other_accounts_and_campaigns_keep_their_own_rules() {
     let path = format!("/v1/conversions/{}/history", theirs["conversion"]["id"]);
     rival.get(&path).await.expect(200);
     app.get(&path).await.refused(404, "conversion_not_found");
+    app.finish().await;
+}
+
+#[tokio::test]
+async fn a_conversion_that_cannot_be_stored_holds_up_no_other_and_is_tried_again() {
+    let app = with_an_advocate().await;
+    app.rules(json!({ "reward": { "type": "percentage", "value": 10 } })).await;
+    for number in 0..40 {
+        app.order(&number.to_string()).code("A1").await.expect(201);
+    }
+    // Three of them have a reward already, which nothing but a mishap explains: there can be no other.
+    let mishap = "insert into rewards (account_id, conversion_id, campaign_id, referral_code_id, customer_id, unit, whole_amount, created_at)
+        select v.account_id, v.id, v.campaign_id, r.id, r.customer_id, 'USD', 1, v.created_at
+        from conversions v
+        join purchases p on p.account_id = v.account_id and p.id = v.purchase_id
+        join referral_codes r on r.account_id = v.account_id and r.id = v.referral_code_id
+        where p.order_id in ('0', '17', '18')";
+    sqlx::query(mishap).execute(&app.pool).await.expect("stored");
+    let (mut aside, left) = (Aside::default(), "select count(*) from conversions where evaluated_at is null");
+    let mut tick =
+        async || evaluation::tick(&app.pool, &mut aside, app.clock.now()).await.expect("the database answers");
+    assert_eq!(tick().await, 37);
+    assert_eq!((app.count(left).await, app.count("select count(*) from rewards").await), (3, 40));
+    assert_eq!(app.get("/v1/purchases/17").await.expect(200)["conversion"]["status"], "pending");
+
+    // What falls due meanwhile does not meet them, and they are not tried at each tick.
+    app.order("later").code("A1").await.expect(201);
+    assert_eq!((tick().await, tick().await), (1, 0));
+    sqlx::query("delete from rewards where unit = 'USD' and whole_amount = 1")
+        .execute(&app.pool)
+        .await
+        .expect("deleted");
+    assert_eq!(tick().await, 0, "not yet");
+    app.clock.advance(time::Duration::minutes(10));
+    assert_eq!((tick().await, app.count(left).await), (3, 0));
+    assert_eq!(app.count("select count(*) from rewards").await, 41);
     app.finish().await;
 }

@@ -1,7 +1,7 @@
 //! Two who decide on one order at the same moment. One of them is held in the middle of his transaction until the other waits
 //! for him, or is done: so each story has one course, and a lock that is missing shows.
 
-use goodword::conversions::evaluation;
+use goodword::conversions::evaluation::{self, Aside, Batch};
 use goodword::purchases::OrderKey;
 use goodword::purchases::refunds::{self, RefundToRecord};
 use goodword::rewards;
@@ -49,6 +49,9 @@ async fn waits<T>(app: &TestApp, other: &JoinHandle<T>) -> bool {
     }
 }
 
+/// All that is due.
+const DUE: Batch = Batch::Due { but: Vec::new() };
+
 async fn amount_of_reward(app: &TestApp) -> serde_json::Value {
     app.get("/v1/rewards").await.expect(200)["results"][0]["amount"].clone()
 }
@@ -58,11 +61,13 @@ async fn rewards_of_one_advocate_are_counted_by_one_at_a_time() {
     let app = with_an_order().await;
     let (mut conn, now) = (connection(&app).await, app.clock.now());
     let mut first = conn.begin().await.expect("a transaction");
-    assert_eq!(evaluation::evaluate_due(&mut first, now).await.expect("rulings").len(), 1);
+    assert_eq!(evaluation::evaluate_batch(&mut first, &DUE, now).await.expect("rulings").len(), 1);
     // Meanwhile orders come in, and what is claimed is passed over.
     app.order("282").code("A1").await.expect(201);
     let pool = app.pool.clone();
-    let second = tokio::spawn(async move { evaluation::tick(&pool, now).await.expect("the database answers") });
+    let second = tokio::spawn(async move {
+        evaluation::tick(&pool, &mut Aside::default(), now).await.expect("the database answers")
+    });
     assert!(waits(&app, &second).await, "the second counts when the first is done");
     first.commit().await.expect("committed");
     assert_eq!(second.await.expect("no panic"), 1);
@@ -75,7 +80,7 @@ async fn what_one_evaluates_the_others_neither_evaluate_nor_wait_for() {
     let app = with_an_order().await;
     let (mut conn, now) = (connection(&app).await, app.clock.now());
     let mut first = conn.begin().await.expect("a transaction");
-    evaluation::evaluate_due(&mut first, now).await.expect("rulings");
+    evaluation::evaluate_batch(&mut first, &DUE, now).await.expect("rulings");
     assert_eq!(app.evaluate().await, 0);
     first.rollback().await.expect("rolled back");
     assert_eq!(app.evaluate().await, 1, "what was not finished is due again");
@@ -94,7 +99,7 @@ async fn a_refund_and_a_ruling_see_the_reward_of_an_evaluation_under_way() {
         let id = app.get("/v1/purchases/281").await.expect(200)["conversion"]["id"].to_string();
         let mut conn = connection(&app).await;
         let mut first = conn.begin().await.expect("a transaction");
-        evaluation::evaluate_due(&mut first, app.clock.now()).await.expect("rulings");
+        evaluation::evaluate_batch(&mut first, &DUE, app.clock.now()).await.expect("rulings");
         let second = posted(&app, &path.replace("{id}", &id), body);
         assert!(waits(&app, &second).await, "{path} waits for the evaluation");
         first.commit().await.expect("committed");
@@ -140,8 +145,8 @@ async fn a_payout_and_a_reversal_at_once_add_up() {
     let id = app.get("/v1/rewards").await.expect(200)["results"][0]["id"].as_i64().expect("an id");
     let mut conn = connection(&app).await;
     let mut first = conn.begin().await.expect("a transaction");
-    let paid = rewards::pay(&mut first, app.account, RewardId(id), app.clock.now()).await.expect("a payout");
-    assert!(paid.is_some());
+    let paid = rewards::pay(&mut first, app.account, RewardId(id), None, app.clock.now()).await.expect("a payout");
+    assert!(matches!(paid, rewards::Payout::Paid(_)));
     let second = posted(&app, "/v1/purchases/281/cancel", json!({}));
     let third = posted(&app, &format!("/v1/rewards/{id}/pay"), json!({}));
     assert!(waits(&app, &second).await && waits(&app, &third).await);

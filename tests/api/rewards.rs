@@ -112,6 +112,47 @@ async fn a_reward_that_is_paid_out_is_paid_once() {
 }
 
 #[tokio::test]
+async fn who_says_what_he_paid_hears_when_another_amount_is_outstanding() {
+    let (app, ..) = with_rewards().await;
+    let id = app.get("/v1/rewards").await.expect(200)["results"][0]["id"].clone();
+    let pay = async |body: Value| app.post(&format!("/v1/rewards/{id}/pay"), body).await;
+    let differs = async |body: Value, outstanding: f64| {
+        let refusal = pay(body).await.refused(409, "amount_differs");
+        assert_eq!(
+            (&refusal["error"]["outstanding"], &refusal["error"]["param"]),
+            (&json!(outstanding), &json!("amount"))
+        );
+    };
+    differs(json!({ "amount": 9.99 }), 10.0).await;
+    differs(json!({ "amount": 0 }), 10.0).await;
+    app.post("/v1/purchases/281/refunds", json!({ "id": "R1", "amount": 50 })).await.expect(201);
+    // Part of it was taken back after he had looked.
+    differs(json!({ "amount": 10 }), 5.0).await;
+    assert_eq!(app.count("select count(*) from reward_entries where kind = 'paid'").await, 0);
+    let paid = pay(json!({ "amount": "5.00" })).await.expect(200);
+    assert_eq!((&paid["paid"], &paid["outstanding"]), (&json!(5.0), &json!(0.0)));
+    // The same again is the same call again; anything else is not.
+    assert_eq!(pay(json!({ "amount": 5 })).await.expect(200).json, paid.json);
+    assert_eq!(pay(json!({ "amount": null })).await.expect(200).json, paid.json);
+    differs(json!({ "amount": 4 }), 0.0).await;
+    app.post("/v1/purchases/281/cancel", json!({})).await.expect(200);
+    differs(json!({ "amount": 5 }), -5.0).await;
+    assert_eq!(pay(json!({ "amount": -5 })).await.expect(200)["paid"], 0.0);
+    for (body, code) in [
+        (json!({ "amount": "much" }), "invalid_amount"),
+        (json!({ "amount": "1e99" }), "out_of_range"),
+        (json!({ "amount": true }), "invalid_type"),
+    ] {
+        let refusal = pay(body).await.refused(400, code);
+        assert_eq!(refusal["error"]["param"], "amount");
+    }
+    let typed =
+        app.call(reqwest::Method::POST, &format!("/v1/rewards/{id}/pay")).header("Content-Type", "application/json");
+    typed.await.expect(200);
+    app.finish().await;
+}
+
+#[tokio::test]
 async fn many_who_pay_one_reward_at_once_pay_it_once() {
     let (app, ..) = with_rewards().await;
     let id = app.get("/v1/rewards").await.expect(200)["results"][0]["id"].clone();

@@ -2,50 +2,36 @@
 //! about and stores what it says. Safe with several processes: what one has claimed the others pass over.
 
 mod case;
+mod due;
 pub mod prospect;
 pub mod rules;
 pub mod store;
 
 use std::collections::{HashMap, HashSet};
 
-use sqlx::{PgConnection, PgPool};
+use sqlx::PgConnection;
 use time::OffsetDateTime;
 
 pub use self::case::Case;
+pub use self::due::{Aside, BATCH_MAX, Batch, evaluate_batch, tick};
 use self::rules::{Finding, Ruling};
 use super::Status;
 use super::history::{self, By, Event, NewEvent};
-use crate::db::{self, Fault};
 use crate::events::{self, Fact, Kind};
 use crate::rewards::amount::Owed;
 use crate::rewards::{self, Cause, NewReward};
 use crate::types::ids::{AccountId, ConversionId, ReferralCodeId};
 
-/// Conversions of one transaction. Small, so that the orders of the day hardly notice.
-pub const BATCH_MAX: i64 = 500;
-
-/// Evaluates what is due, at most [`BATCH_MAX`] conversions, and gives how many they were.
-pub async fn tick(pool: &PgPool, now: OffsetDateTime) -> Result<usize, Fault> {
-    let rulings: Vec<Ruling> =
-        db::transact(pool, move |conn| Box::pin(async move { Ok::<_, Fault>(evaluate_due(conn, now).await?) })).await?;
-    for ruling in &rulings {
-        let outcome = match ruling {
-            Ruling::Approved(_) => "approved",
-            Ruling::Rejected(_) => "rejected",
-            Ruling::Held(_) => "held",
-        };
-        metrics::counter!("goodword_conversions_evaluated_total", "outcome" => outcome).increment(1);
-    }
-    Ok(rulings.len())
-}
-
-/// Evaluates what is due in the caller's transaction, and gives the rulings.
-pub async fn evaluate_due(conn: &mut PgConnection, now: OffsetDateTime) -> sqlx::Result<Vec<Ruling>> {
-    let due = store::claim_due(conn, BATCH_MAX, now).await?;
+/// Evaluates conversions that the transaction has claimed, and gives the rulings.
+pub async fn evaluate(
+    conn: &mut PgConnection,
+    due: &[(AccountId, ConversionId)],
+    now: OffsetDateTime,
+) -> sqlx::Result<Vec<Ruling>> {
     if due.is_empty() {
         return Ok(Vec::new());
     }
-    let (accounts, ids): (Vec<_>, Vec<_>) = due.into_iter().unzip();
+    let (accounts, ids): (Vec<_>, Vec<_>) = due.iter().copied().unzip();
     let cases: Vec<Case> = store::find_cases(conn, &accounts, &ids).await?.into_iter().map(Case::from).collect();
     let mut rewards = count_rewards(conn, &cases).await?;
     let mut outcomes = Vec::with_capacity(cases.len());

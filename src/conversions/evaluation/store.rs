@@ -12,9 +12,10 @@ use crate::types::text::OpaqueId;
 
 /// Claims conversions that are due, campaign by campaign, the oldest first, until the transaction ends. Those that a rival has
 /// claimed are passed over: he evaluates them. Campaigns come in a random order, so that the backlog of one, such as that of an
-/// import, holds the others back for a moment only.
+/// import, holds the others back for a moment only. Those that are left aside are passed over too.
 pub async fn claim_due(
     conn: &mut PgConnection,
+    aside: &[ConversionId],
     limit: i64,
     now: OffsetDateTime,
 ) -> sqlx::Result<Vec<(AccountId, ConversionId)>> {
@@ -28,13 +29,37 @@ pub async fn claim_due(
             select v.account_id, v.id from conversions v
             where v.account_id = g.account_id and v.campaign_id = g.id and v.evaluated_at is null
                 and v.created_at <= $1::timestamptz - make_interval(days => g.days_to_delay)
+                and v.id <> all($3::bigint[])
             order by v.created_at
             limit $2
             for no key update of v skip locked
         ) due
         limit $2"#,
         now,
-        limit
+        limit,
+        aside as &[ConversionId]
+    )
+    .fetch_all(conn)
+    .await?;
+    Ok(rows.into_iter().map(|row| (row.account_id, row.id)).collect())
+}
+
+/// Claims conversions that were due a moment ago, in the order given, until the transaction ends. Those that a rival evaluates or
+/// has evaluated are passed over.
+pub async fn claim(
+    conn: &mut PgConnection,
+    due: &[(AccountId, ConversionId)],
+) -> sqlx::Result<Vec<(AccountId, ConversionId)>> {
+    let (accounts, ids): (Vec<AccountId>, Vec<ConversionId>) = due.iter().copied().unzip();
+    let rows = sqlx::query!(
+        r#"select v.account_id as "account_id: AccountId", v.id as "id: ConversionId"
+        from unnest($1::bigint[], $2::bigint[]) with ordinality as wanted (account_id, id, place)
+        join conversions v on v.account_id = wanted.account_id and v.id = wanted.id
+        where v.evaluated_at is null
+        order by wanted.place
+        for no key update of v skip locked"#,
+        &accounts as &[AccountId],
+        &ids as &[ConversionId]
     )
     .fetch_all(conn)
     .await?;

@@ -10,11 +10,12 @@ use super::{Entry, store};
 use crate::accounts::Caller;
 use crate::conversions::review::http::not_found;
 use crate::types::ids::ConversionId;
-use crate::types::page::Page;
 use crate::web::error::ApiError;
 use crate::web::extract::{Params, PathTexts};
-use crate::web::lists::{PageOut, read_page};
+use crate::web::lists::{List, Owned, PageOut};
 use crate::web::state::App;
+
+const HISTORY: List = List { name: "conversions/history", filters: &[] };
 
 /// An entry as it is answered.
 #[derive(Serialize)]
@@ -54,14 +55,14 @@ pub async fn list(
     path: PathTexts,
     params: Params,
 ) -> Result<Json<PageOut<EntryOut>>, ApiError> {
-    let page = params.read(read_page)?;
+    let account = &*caller.account;
+    let owned = Owned { account: account.id, zone: &account.zone, within: path.id(0).unwrap_or(0) };
+    let walk = params.read(|fields| HISTORY.read(fields, owned))?;
     let id = ConversionId(path.id(0).ok_or_else(not_found)?);
-    let account = caller.account.id;
     let mut conn = app.pool.acquire().await?;
-    let total = store::count(&mut conn, account, id).await?;
-    if total == 0 && !store::has_conversion(&mut conn, account, id).await? {
+    let found = super::list(&mut conn, account.id, id, &walk.span()).await?;
+    if found.rows.is_empty() && !store::has_conversion(&mut conn, account.id, id).await? {
         return Err(not_found());
     }
-    let rows = if page.offset < total { store::list(&mut conn, account, id, page).await? } else { Vec::new() };
-    Ok(Json(Page { total, offset: page.offset, rows }.map(EntryOut::from).into()))
+    Ok(Json(walk.page(found, EntryOut::from)))
 }

@@ -3,11 +3,13 @@
 pub mod http;
 pub mod store;
 
+use sqlx::PgConnection;
 use time::OffsetDateTime;
 
 use super::Status;
 use crate::campaigns::rules::Rules;
 use crate::types::ids::{AccountId, ConversionId};
+use crate::types::page::{Found, Span};
 use crate::types::text::Name;
 
 /// What happened to a conversion.
@@ -70,4 +72,18 @@ pub struct Entry {
     /// As they stood, in JSON.
     pub rules: Option<Box<serde_json::value::RawValue>>,
     pub created_at: OffsetDateTime,
+}
+
+/// Reads a part of a conversion's history.
+pub async fn list(
+    conn: &mut PgConnection,
+    account: AccountId,
+    conversion: ConversionId,
+    span: &Span,
+) -> sqlx::Result<Found<Entry>> {
+    let total = if span.counts { Some(store::count(conn, account, conversion, span).await?) } else { None };
+    let steps = if span.is_past(total) { Vec::new() } else { store::list(conn, account, conversion, span).await? };
+    let ids: Vec<i64> = steps.iter().map(|step| step.row_id).collect();
+    let rows = if ids.is_empty() { Vec::new() } else { store::find_all(conn, account, conversion, &ids).await? };
+    Ok(Found::new(total, &steps, rows))
 }

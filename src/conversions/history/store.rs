@@ -9,8 +9,8 @@ use time::OffsetDateTime;
 
 use super::{By, Entry, NewEvent};
 use crate::campaigns::rules::Rules;
+use crate::db::lists::list_statements;
 use crate::types::ids::{AccountId, ConversionId};
-use crate::types::page::PageRequest;
 use crate::types::text::Name;
 
 /// Adds entries, and gives the number of each.
@@ -58,50 +58,49 @@ pub async fn insert_all(
     Ok(rows.into_iter().map(|row| ((row.account_id, row.conversion_id), row.id)).collect())
 }
 
-/// The history of a conversion from its first entry to its last, a page of it.
-pub async fn list(
+list_statements! {
+    /// The history of a conversion, from its first entry to its last.
+    list, count(conversion: ConversionId)
+    with [conversion.0]
+    select r#"e.created_at as "at!", e.id as "id!", e.id as "row_id!""#
+    from "conversion_events e
+        where e.account_id = $1 and e.conversion_id = $5 and (e.created_at, e.id) > ($2, $3) and e.created_at < $4"
+    paged "order by e.created_at, e.id limit $6 offset $7"
+}
+
+/// Finds entries of a conversion's history by their numbers, each with its number, in any order.
+pub async fn find_all(
     conn: &mut PgConnection,
     account: AccountId,
     conversion: ConversionId,
-    page: PageRequest,
-) -> sqlx::Result<Vec<Entry>> {
+    ids: &[i64],
+) -> sqlx::Result<Vec<(i64, Entry)>> {
     let rows = sqlx::query!(
-        r#"select event, status_before, status, decided_by, reason, actor, findings as "findings: Json<Vec<String>>",
-            rules as "rules: Json<Box<RawValue>>", created_at
-        from conversion_events
-        where account_id = $1 and conversion_id = $2
-        order by id
-        limit $3 offset $4"#,
+        r#"select e.id, e.event, e.status_before, e.status, e.decided_by, e.reason, e.actor, e.findings as "findings: Json<Vec<String>>",
+            e.rules as "rules: Json<Box<RawValue>>", e.created_at
+        from unnest($3::bigint[]) as wanted (id)
+        join conversion_events e on e.account_id = $1 and e.conversion_id = $2 and e.id = wanted.id"#,
         account.0,
         conversion.0,
-        page.limit,
-        page.offset
+        ids
     )
     .fetch_all(conn)
     .await?;
-    let entry = rows.into_iter().map(|row| Entry {
-        event: row.event,
-        status_before: row.status_before,
-        status: row.status,
-        decided_by: row.decided_by,
-        reason: row.reason,
-        actor: row.actor,
-        findings: row.findings.0,
-        rules: row.rules.map(|rules| rules.0),
-        created_at: row.created_at,
+    let entry = rows.into_iter().map(|row| {
+        let entry = Entry {
+            event: row.event,
+            status_before: row.status_before,
+            status: row.status,
+            decided_by: row.decided_by,
+            reason: row.reason,
+            actor: row.actor,
+            findings: row.findings.0,
+            rules: row.rules.map(|rules| rules.0),
+            created_at: row.created_at,
+        };
+        (row.id, entry)
     });
     Ok(entry.collect())
-}
-
-/// Counts the entries of a conversion's history.
-pub async fn count(conn: &mut PgConnection, account: AccountId, conversion: ConversionId) -> sqlx::Result<i64> {
-    sqlx::query_scalar!(
-        r#"select count(*) as "count!" from conversion_events where account_id = $1 and conversion_id = $2"#,
-        account.0,
-        conversion.0
-    )
-    .fetch_one(conn)
-    .await
 }
 
 /// Whether there is such a conversion.

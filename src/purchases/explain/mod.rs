@@ -19,7 +19,7 @@ use crate::conversions::history::{self, Entry};
 use crate::referral_codes::{self, Issued};
 use crate::types::codes::RecordedCode;
 use crate::types::ids::{AccountId, CampaignId, ConversionId, ReferralCodeId};
-use crate::types::page::{LIMIT_MAX, PageRequest};
+use crate::types::page::{LIMIT_MAX, Span};
 use crate::types::text::UserAgent;
 use store::Weighed;
 
@@ -103,8 +103,8 @@ async fn explained(
         Some(_) => None,
         None => Some(evaluation::preview(conn, &case).await?),
     };
-    let whole = PageRequest { limit: LIMIT_MAX, offset: 0 };
-    let history = history::store::list(conn, account, id, whole).await?;
+    let history = history::list(conn, account, id, &Span::first(LIMIT_MAX)).await?;
+    let history = history.rows.into_iter().map(|(_, entry)| entry).collect();
     Ok(Some(ExplainedConversion {
         id: Some(id),
         checks: seen.unwrap_or_else(|| raw(&case.checks)),

@@ -14,14 +14,15 @@ use crate::db;
 use crate::purchases::http::{IDEMPOTENT_REPLAYED, not_found, read_key};
 use crate::rewards::http::RewardOut;
 use crate::types::money::{Currency, InvalidAmount, Money};
-use crate::types::page::Page;
 use crate::types::unit::parse_above_zero;
 use crate::web::error::{ApiError, Code};
 use crate::web::extract::{Body, Params, PathTexts};
 use crate::web::fields::Fields;
-use crate::web::lists::{PageOut, read_page};
+use crate::web::lists::{List, Owned, PageOut};
 use crate::web::state::App;
 use crate::web::values::{NumberText, Title};
+
+const REFUNDS: List = List { name: "purchases/refunds", filters: &[] };
 
 /// A refund as it is answered.
 #[derive(Serialize)]
@@ -144,14 +145,16 @@ pub async fn list(
     path: PathTexts,
     params: Params,
 ) -> Result<Json<PageOut<RefundOut>>, ApiError> {
-    let page = params.read(read_page)?;
     let key = read_key(caller.account.id, &path, &params)?;
     let mut conn = app.pool.acquire().await?;
-    let (purchase, currency) = store::find_purchase(&mut conn, &key).await?.ok_or_else(not_found)?;
-    let total = store::count(&mut conn, key.account_id, purchase).await?;
-    let rows =
-        if page.offset < total { store::list(&mut conn, key.account_id, purchase, page).await? } else { Vec::new() };
-    Ok(Json(Page { total, offset: page.offset, rows }.map(|refund| RefundOut::new(refund, currency)).into()))
+    let purchase = store::find_purchase(&mut conn, &key).await?;
+    let within = purchase.as_ref().map_or(0, |(id, _)| id.0);
+    let owned = Owned { account: key.account_id, zone: &caller.account.zone, within };
+    // What is wrong with the parameters is said first, as everywhere.
+    let walk = params.read(|fields| REFUNDS.read(fields, owned))?;
+    let (purchase, currency) = purchase.ok_or_else(not_found)?;
+    let found = super::list(&mut conn, key.account_id, purchase, &walk.span()).await?;
+    Ok(Json(walk.page(found, |refund| RefundOut::new(refund, currency))))
 }
 
 /// `POST /v1/purchases/{order_id}/cancel`

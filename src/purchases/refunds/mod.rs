@@ -12,8 +12,9 @@ use self::store::Locked;
 use super::OrderKey;
 use crate::rewards::amount::Left;
 use crate::rewards::{self, Cause, Change, Reward};
-use crate::types::ids::AccountId;
+use crate::types::ids::{AccountId, PurchaseId};
 use crate::types::money::{Currency, Money};
+use crate::types::page::{Found, Span};
 use crate::types::text::{Name, OpaqueId};
 
 /// A refund that is to be recorded.
@@ -116,6 +117,20 @@ pub async fn cancel(conn: &mut PgConnection, key: &OrderKey, now: OffsetDateTime
     order.cancelled_at = Some(now);
     let change = Change { cause: Cause::Cancellation, refund_id: None };
     follow(conn, key, &order, &change, now).await.map(Some)
+}
+
+/// Reads a part of an order's refunds.
+pub async fn list(
+    conn: &mut PgConnection,
+    account: AccountId,
+    purchase: PurchaseId,
+    span: &Span,
+) -> sqlx::Result<Found<Refund>> {
+    let total = if span.counts { Some(store::count(conn, account, purchase, span).await?) } else { None };
+    let steps = if span.is_past(total) { Vec::new() } else { store::list(conn, account, purchase, span).await? };
+    let ids: Vec<i64> = steps.iter().map(|step| step.row_id).collect();
+    let rows = if ids.is_empty() { Vec::new() } else { store::find_all(conn, account, purchase, &ids).await? };
+    Ok(Found::new(total, &steps, rows))
 }
 
 /// Takes from the order's reward what is not left any more. A conversion that is not evaluated yet is locked too, so that who

@@ -5,10 +5,10 @@ use sqlx::PgConnection;
 use time::OffsetDateTime;
 
 use super::Refund;
+use crate::db::lists::list_statements;
 use crate::purchases::OrderKey;
 use crate::types::ids::{AccountId, ConversionId, PurchaseId, RewardId};
 use crate::types::money::Currency;
-use crate::types::page::PageRequest;
 use crate::types::text::OpaqueId;
 
 /// An order that the transaction has locked.
@@ -160,35 +160,35 @@ pub async fn sum(conn: &mut PgConnection, account: AccountId, purchase: Purchase
     .await
 }
 
-/// The refunds of an order in the order of their ids, a page of them.
-pub async fn list(
+list_statements! {
+    /// The refunds of an order.
+    list, count(purchase: PurchaseId)
+    with [purchase.0]
+    select r#"f.created_at as "at!", f.id as "id!", f.id as "row_id!""#
+    from "refunds f
+        where f.account_id = $1 and f.purchase_id = $5 and (f.created_at, f.id) > ($2, $3) and f.created_at < $4"
+    paged "order by f.created_at, f.id limit $6 offset $7"
+}
+
+/// Finds refunds of an order by their numbers, each with its number, in any order.
+pub async fn find_all(
     conn: &mut PgConnection,
     account: AccountId,
     purchase: PurchaseId,
-    page: PageRequest,
-) -> sqlx::Result<Vec<Refund>> {
-    sqlx::query_as!(
-        Refund,
-        r#"select refund_id as "id: OpaqueId", amount, reason, created_at from refunds
-        where account_id = $1 and purchase_id = $2
-        order by refund_id
-        limit $3 offset $4"#,
+    ids: &[i64],
+) -> sqlx::Result<Vec<(i64, Refund)>> {
+    let rows = sqlx::query!(
+        r#"select f.id, f.refund_id as "refund_id: OpaqueId", f.amount, f.reason, f.created_at from refunds f
+        where f.account_id = $1 and f.purchase_id = $2 and f.id = any($3)"#,
         account.0,
         purchase.0,
-        page.limit,
-        page.offset
+        ids
     )
     .fetch_all(conn)
-    .await
-}
-
-/// Counts the refunds of an order.
-pub async fn count(conn: &mut PgConnection, account: AccountId, purchase: PurchaseId) -> sqlx::Result<i64> {
-    sqlx::query_scalar!(
-        r#"select count(*) as "count!" from refunds where account_id = $1 and purchase_id = $2"#,
-        account.0,
-        purchase.0
-    )
-    .fetch_one(conn)
-    .await
+    .await?;
+    let refund = rows.into_iter().map(|row| {
+        let refund = Refund { id: row.refund_id, amount: row.amount, reason: row.reason, created_at: row.created_at };
+        (row.id, refund)
+    });
+    Ok(refund.collect())
 }

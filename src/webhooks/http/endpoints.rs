@@ -12,7 +12,6 @@ use super::{no_endpoint, read_types};
 use crate::accounts::Caller;
 use crate::db;
 use crate::types::ids::WebhookEndpointId;
-use crate::types::page::Page;
 use crate::types::text::Name;
 use crate::types::url::WebUrl;
 use crate::web::error::{ApiError, Code, Detail};
@@ -82,8 +81,8 @@ fn check_url(client: &Client, url: Option<&WebUrl>) -> Result<(), ApiError> {
 pub async fn list(State(app): State<App>, caller: Caller) -> Result<Json<PageOut<EndpointOut>>, ApiError> {
     let mut conn = app.pool.acquire().await?;
     let rows = store::list(&mut conn, caller.account.id, None).await?;
-    let (total, now) = (i64::try_from(rows.len()).unwrap_or(i64::MAX), app.clock.now());
-    Ok(Json(Page { total, offset: 0, rows }.map(|row| EndpointOut::new(row, now)).into()))
+    let now = app.clock.now();
+    Ok(Json(PageOut::whole(rows.into_iter().map(|row| EndpointOut::new(row, now)).collect())))
 }
 
 /// `POST /v1/webhook_endpoints`

@@ -7,7 +7,7 @@ use std::time::Duration;
 use axum_server::Handle;
 use futures_util::future::join_all;
 use goodword::accounts::{self, Alias, NewAccount, keys};
-use goodword::conversions::evaluation;
+use goodword::conversions::evaluation::{self, Aside};
 use goodword::serve::Timeouts;
 use goodword::types::clock::Clock;
 use goodword::types::date::Zone;
@@ -124,9 +124,10 @@ impl TestApp {
 
     /// Evaluates all conversions that are due, as the service does by itself, and gives how many they were.
     pub async fn evaluate(&self) -> usize {
-        let mut count = 0;
+        let (mut count, mut aside) = (0, Aside::default());
         loop {
-            let evaluated = evaluation::tick(&self.pool, self.clock.now()).await.expect("the database answers");
+            let evaluated =
+                evaluation::tick(&self.pool, &mut aside, self.clock.now()).await.expect("the database answers");
             count += evaluated;
             if evaluated == 0 {
                 return count;
