@@ -41,6 +41,9 @@ pub fn with_session_limits(options: PgConnectOptions) -> PgConnectOptions {
         ("enable_hashjoin", "off"),
         ("enable_mergejoin", "off"),
         ("max_parallel_workers_per_gather", "0"),
+        // What is switched off above makes some plans look so dear that PostgreSQL would compile them first: 150 ms in which
+        // a core is taken from those who wait for an answer.
+        ("jit", "off"),
     ])
 }
 

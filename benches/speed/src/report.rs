@@ -143,6 +143,15 @@ impl Report {
         }
     }
 
+    /// How links stand to a bare redirect. Nothing is held against it: the database must not slow it, that is all.
+    fn redirects(&self) -> String {
+        let find = |name: &str| self.scenarios.iter().find(|scenario| scenario.name == name);
+        let rates = find("redirects-64").and_then(|ours| Some((ours.rate?, find("bare-redirects-64")?.rate?)));
+        rates.map_or_else(String::new, |(ours, bare)| {
+            format!("\nLinks are followed at {:.2} of the rate of a bare redirect.", ours.median / bare.median)
+        })
+    }
+
     fn small_print(&self) -> String {
         let Machine { cores, processor, sync_us, file_system, .. } = &self.machine;
         let Best { clients_purchase, clients_insert, clients_shuffle_key, pool_64, pool_256, .. } = &self.best_settings;
@@ -157,10 +166,11 @@ impl Report {
             "{} rounds of {} s. \"To its best\": against the yardstick at its best client count (P1 {clients_purchase}, \
             insert {clients_insert}, shuffle key {clients_shuffle_key}). Pools of the one-statement handler: {pool_64} at \
             64 connections, {pool_256} at 256.\nThe server used at most {memory}. Imports: {}.\n\
-            {cores} cores of {processor}, {file_system}, {sync_us} us to bring a write to the disk.",
+            {cores} cores of {processor}, {file_system}, {sync_us} us to bring a write to the disk.{}",
             self.rounds,
             self.seconds,
             imports.join(", "),
+            self.redirects(),
         )
     }
 }

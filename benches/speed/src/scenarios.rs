@@ -21,7 +21,7 @@ use crate::wrk::{Counted, Load, Traffic, Wrk};
 pub enum Target {
     /// The server under test.
     Goodword,
-    /// The bare echo, with so many threads.
+    /// The bare echo, or a bare redirect, with so many threads.
     Echo { threads: usize },
     /// One optimal statement for each request, on a pool of so many connections.
     OneStatement { pool: u32 },
@@ -87,6 +87,10 @@ pub fn all(bench: &Bench<'_>, quick: bool) -> Vec<Scenario> {
         name: name.to_owned(),
         work: Work::Http { target, traffic: Traffic::Purchases, connections, threads },
     };
+    let redirects = |name: &str, target, threads| Scenario {
+        name: name.to_owned(),
+        work: Work::Http { target, traffic: Traffic::Redirects, connections: 64, threads },
+    };
     let claims = |name: &str, size, banks, in_turn| Scenario {
         name: name.to_owned(),
         work: Work::Claims { size, banks, in_turn },
@@ -114,6 +118,8 @@ pub fn all(bench: &Bench<'_>, quick: bool) -> Vec<Scenario> {
             name: "mixed-64".to_owned(),
             work: Work::Http { target: Target::Goodword, traffic: Traffic::Mixed, connections: 64, threads: ours },
         },
+        redirects("redirects-64", Target::Goodword, ours),
+        redirects("bare-redirects-64", Target::Echo { threads: 1 }, best.threads_echo),
         http("generator-ceiling", Target::Echo { threads: machine::cores() }, 64, machine::cores()),
     ];
     if let Some(huge) = bench.sizes.huge {
@@ -156,7 +162,7 @@ impl<'a> Bench<'a> {
         let scripts = site.path("scripts");
         tokio::fs::create_dir(&scripts).await?;
         let pgbench = Pgbench::find(&database, &scripts, held_from, sizes.held).await?;
-        let wrk = Wrk::new(&scripts, &codes, authorization.clone()).await?;
+        let wrk = Wrk::new(&scripts, &codes, authorization.clone(), held_from + 1).await?;
         let best = Best::default();
         let mut bench = Self {
             site,

@@ -19,6 +19,8 @@ pub enum Traffic {
     Claims,
     /// Orders, claims and look-ups.
     Mixed,
+    /// Clicks on links.
+    Redirects,
 }
 
 impl Traffic {
@@ -27,6 +29,7 @@ impl Traffic {
             Self::Purchases => ("purchases.lua", include_str!("../lua/purchases.lua")),
             Self::Claims => ("claims.lua", include_str!("../lua/claims.lua")),
             Self::Mixed => ("mixed.lua", include_str!("../lua/mixed.lua")),
+            Self::Redirects => ("redirects.lua", include_str!("../lua/redirects.lua")),
         }
     }
 }
@@ -87,19 +90,21 @@ pub struct Wrk {
     scripts: PathBuf,
     codes: PathBuf,
     authorization: String,
+    /// The number of the first advocate who has a link.
+    held_first: i64,
     tag: String,
     runs: u64,
 }
 
 impl Wrk {
-    /// `authorization` is the header's value; `codes` a file with codes of advocates.
-    pub async fn new(scripts: &Path, codes: &Path, authorization: String) -> anyhow::Result<Self> {
-        for traffic in [Traffic::Purchases, Traffic::Claims, Traffic::Mixed] {
+    /// `authorization` is the header's value; `codes` a file with codes of advocates, of whom the first has the number `held_first`.
+    pub async fn new(scripts: &Path, codes: &Path, authorization: String, held_first: i64) -> anyhow::Result<Self> {
+        for traffic in [Traffic::Purchases, Traffic::Claims, Traffic::Mixed, Traffic::Redirects] {
             let (name, text) = traffic.script();
             tokio::fs::write(scripts.join(name), format!("{COMMON}\n{text}")).await?;
         }
         let tag = format!("{:06x}", rand::random::<u32>() >> 8);
-        Ok(Self { scripts: scripts.to_owned(), codes: codes.to_owned(), authorization, tag, runs: 0 })
+        Ok(Self { scripts: scripts.to_owned(), codes: codes.to_owned(), authorization, held_first, tag, runs: 0 })
     }
 
     /// Sends requests. Fails when any answer was an error or missing: the figures would be of refusals.
@@ -116,7 +121,7 @@ impl Wrk {
         run.env("TAG", format!("{}-{}", self.tag, self.runs)).env("HOST", load.address);
         run.env("AUTHORIZATION", &self.authorization).env("CODES", &self.codes);
         run.env("BANKS", banks.join(",")).env("PER_BANK", per_bank.to_string());
-        run.env("CLAIMS_MAX", claims_max.to_string());
+        run.env("CLAIMS_MAX", claims_max.to_string()).env("HELD_FIRST", self.held_first.to_string());
         let said = output(&mut run).await?;
         let counted = said.lines().find_map(|line| line.strip_prefix("FIGURES "));
         let counted: Counted = serde_json::from_str(counted.with_context(|| format!("wrk said {said:?}"))?)?;

@@ -5,9 +5,10 @@
 use std::io::Write;
 
 use axum::extract::State;
-use axum::http::StatusCode;
+use axum::http::header::{CACHE_CONTROL, LOCATION};
+use axum::http::{StatusCode, Uri};
 use axum::response::IntoResponse;
-use axum::routing::post;
+use axum::routing::{get, post};
 use axum::serve::ListenerExt;
 use axum::{Json, Router};
 use rust_decimal::Decimal;
@@ -40,13 +41,18 @@ struct Recorded {
     referral_code_id: Option<i64>,
 }
 
-/// Parses each order and replies in the same form as the other yardstick.
+/// Parses each order and replies in the same form as the other yardstick; and redirects whoever follows a link.
 pub async fn serve_echo() -> anyhow::Result<()> {
     let echo = |Json(purchase): Json<Purchase>| async move {
         let referral_code_id = purchase.coupon_code.map(|_| 1);
         (StatusCode::CREATED, Json(Recorded { id: 1, order_id: purchase.order.id, referral_code_id }))
     };
-    serve(Router::new().route("/v1/purchases", post(echo))).await
+    let redirect = |uri: Uri| async move {
+        let (alias, code) = uri.path().trim_start_matches('/').split_once('/').unwrap_or_default();
+        let location = format!("https://shop.example.com/?fbuy_ref_code={code}&utm_campaign={alias}");
+        (StatusCode::FOUND, [(LOCATION, location), (CACHE_CONTROL, "no-store".to_owned())])
+    };
+    serve(Router::new().route("/v1/purchases", post(echo)).route("/{alias}/{code}", get(redirect))).await
 }
 
 /// Records each order with one statement on a connection of the pool.
