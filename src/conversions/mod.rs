@@ -10,6 +10,7 @@ pub mod list_store;
 pub mod review;
 
 use crate::attribution::Attribution;
+use crate::types::channel::Channel;
 
 /// Where a conversion stands.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -20,9 +21,10 @@ pub enum Status {
 }
 
 impl Status {
-    /// The status a conversion begins with: one that the advocate made himself earns nothing, unless his campaign says so.
-    pub fn initial(attribution: &Attribution) -> Self {
-        if attribution.is_rejected() { Self::Rejected } else { Self::Pending }
+    /// The status a conversion begins with: one that the advocate made himself earns nothing, unless his campaign says so. What
+    /// nobody vouches for is no ground for a rejection either: whoever makes up an order must not spoil it for others.
+    pub fn initial(attribution: &Attribution, channel: Channel) -> Self {
+        if attribution.is_rejected() && !channel.is_unverified() { Self::Rejected } else { Self::Pending }
     }
 
     /// The status with this spelling.

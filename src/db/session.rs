@@ -53,13 +53,20 @@ impl Alone {
 
     /// For the one statement that stores, all of it or nothing. From now on a fault may come after its commit.
     pub fn storing(&mut self) -> &mut PgConnection {
-        self.stored = Progress::Sent;
+        if self.stored == Progress::Nothing {
+            self.stored = Progress::Sent;
+        }
         &mut self.conn
     }
 
-    /// The statement answered whether it stored something. What fails after that takes nothing of it back.
+    /// The statement answered whether it stored something. What fails after that takes nothing of it back, nor do statements after it
+    /// that store nothing.
     pub fn answered(&mut self, has_stored: bool) {
-        self.stored = if has_stored { Progress::Something } else { Progress::Nothing };
+        if has_stored {
+            self.stored = Progress::Something;
+        } else if self.stored == Progress::Sent {
+            self.stored = Progress::Nothing;
+        }
     }
 
     /// What a fault at this point leaves behind.

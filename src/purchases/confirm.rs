@@ -12,7 +12,6 @@ use super::record::{repeated, rule};
 use super::replace::{self, NewConversion, Standing};
 use super::{OrderKey, Purchase, PurchaseToRecord, Recorded, store};
 use crate::attribution::Decision;
-use crate::conversions::Status;
 use crate::customers::Person;
 use crate::db::Abort;
 use crate::referral_codes::visits;
@@ -33,9 +32,17 @@ pub(super) async fn confirm(
     now: OffsetDateTime,
 ) -> Result<Recorded, Abort> {
     let mut transaction = conn.begin().await?;
-    let recorded = confirm_locked(&mut transaction, row, now).await?;
-    transaction.commit().await?;
-    Ok(recorded)
+    match confirm_locked(&mut transaction, row, now).await {
+        Ok(recorded) => {
+            transaction.commit().await?;
+            Ok(recorded)
+        }
+        Err(abort) => {
+            // At once: what it locked must not wait for the session's next work. Why it failed matters more than a rollback that does.
+            let _ = transaction.rollback().await;
+            Err(abort)
+        }
+    }
 }
 
 async fn confirm_locked(
@@ -48,17 +55,22 @@ async fn confirm_locked(
     if !is_better(row, &known) {
         return Ok(repeated(known, row));
     }
-    let merged = if is_one_buyer(&known, row) {
+    let is_one_buyer = is_one_buyer(&known, row);
+    let merged = if is_one_buyer {
         merge(&known, row, clicked(conn, &known, &standing).await?)
     } else {
         PurchaseToRecord { date: row.date.or(Some(known.ordered_at)), ..row.clone() }
     };
+    let has_refunds = !standing.refunded.is_zero();
+    if has_refunds && merged.total.currency() != known.total.currency() {
+        return Ok(Recorded::Conflict(vec!["order.currency"]));
+    }
     if standing.refunded > merged.total.amount() {
         return Ok(Recorded::Conflict(vec!["order.amount"]));
     }
     let (decision, customer_id) = rule(conn, &merged, now).await?;
     replace::insert_replacement(conn, &known, now).await?;
-    replace::update_facts(conn, &known, &merged, customer_id).await?;
+    replace::update_facts(conn, &known, &merged, customer_id, is_one_buyer).await?;
     follow(conn, &known, &standing, &decision, now).await?;
     Ok(Recorded::Replayed(Box::new(find(conn, &row.key).await?)))
 }
@@ -67,11 +79,15 @@ async fn find(conn: &mut PgConnection, key: &OrderKey) -> Result<Purchase, Abort
     store::find_all(conn, &[key]).await?.pop().ok_or(Abort::LostRace)
 }
 
-/// Whether the two reports can be about one order: they do not name two addresses.
+/// Whether the two reports are of one buyer's. Of what only a page said, anybody can guess an order's number: it must name the address
+/// that the better report names. What the shop's server has signed needs only not to name another.
 fn is_one_buyer(known: &Purchase, row: &PurchaseToRecord) -> bool {
     let page = known.email.as_ref().or(known.customer_email.as_ref());
     let better = row.email.as_ref().or(row.customer.email.as_ref());
-    page.zip(better).is_none_or(|(page, better)| page.key() == better.key())
+    match page.zip(better) {
+        Some((page, better)) => page.key() == better.key(),
+        None => !known.channel.is_unverified(),
+    }
 }
 
 /// The click that the page's report came with, signed anew.
@@ -84,20 +100,19 @@ async fn clicked(conn: &mut PgConnection, known: &Purchase, standing: &Standing)
     Ok(Some(visit.sign(&visits::find_key(conn).await?)))
 }
 
-/// What the better report says, and what else the page's said.
+/// What the better report says, and what else the page's said, but for what rules ask of the buyer: whether he is new, and whose
+/// customer he is.
 fn merge(known: &Purchase, row: &PurchaseToRecord, visit: Option<VisitToken>) -> PurchaseToRecord {
     let name = |name: &Option<String>| name.as_deref().and_then(|name| Name::try_from(name).ok());
     let code = |code: &Option<RecordedCode>| code.clone().filter(|code| code.key().is_some());
     let customer = &row.customer;
     PurchaseToRecord {
         email: row.email.clone().or_else(|| known.email.clone()),
-        new_customer: row.new_customer.or(known.new_customer),
         date: row.date.or(Some(known.ordered_at)),
         customer: Person {
-            external_id: customer.external_id.clone().or_else(|| known.customer_external_id.clone()),
-            email: customer.email.clone().or_else(|| known.customer_email.clone()),
             first_name: customer.first_name.clone().or_else(|| name(&known.customer_first_name)),
             last_name: customer.last_name.clone().or_else(|| name(&known.customer_last_name)),
+            ..customer.clone()
         },
         products: row.products.clone().or_else(|| Some(known.products.clone())),
         ip_address: row.ip_address.or_else(|| known.ip_address.as_deref()?.parse().ok()),
@@ -128,9 +143,7 @@ async fn follow(
         (Some(held), None) => replace::reject(conn, known, held, now).await,
         (Some(held), Some(found)) => {
             replace::update_attribution(conn, known, decision).await?;
-            let is_same = standing.referral_code_id == Some(found.holder.referral_code_id);
-            let status = if is_same { held.status } else { Status::initial(found) };
-            replace::reopen(conn, known, held, &NewConversion { status, ..NewConversion::of(found) }, now).await
+            replace::reopen(conn, known, held, &NewConversion::of(found), now).await
         }
     }
 }

@@ -163,7 +163,7 @@ pub async fn insert_one(
         Json(decision.considered.as_slice()) as Json<&[Considered]>,
         now,
         found.map(|found| found.holder.campaign_id) as Option<CampaignId>,
-        found.map(|found| Status::initial(found).as_str()),
+        found.map(|found| Status::initial(found, row.channel).as_str()),
         fraud.same_email,
         fraud.fuzzy_email,
         fraud.same_customer,
@@ -262,9 +262,9 @@ struct ConversionColumns<'a> {
 
 impl<'a> ConversionColumns<'a> {
     fn of(new: &'a [NewPurchase<'a>]) -> Self {
-        let attributed: Vec<(&OrderKey, &Attribution)> =
-            new.iter().filter_map(|new| Some((&new.row.key, new.decision.outcome.as_ref().ok()?))).collect();
-        let keys: Vec<&OrderKey> = attributed.iter().map(|(key, _)| *key).collect();
+        let attributed: Vec<(&PurchaseToRecord, &Attribution)> =
+            new.iter().filter_map(|new| Some((new.row, new.decision.outcome.as_ref().ok()?))).collect();
+        let keys: Vec<&OrderKey> = attributed.iter().map(|(row, _)| &row.key).collect();
         let (accounts, sources, order_ids) = columns_of(&keys);
         let flags = |flag: fn(&Fraud) -> bool| attributed.iter().map(|(_, found)| flag(&found.fraud)).collect();
         Self {
@@ -272,7 +272,7 @@ impl<'a> ConversionColumns<'a> {
             sources,
             order_ids,
             campaigns: attributed.iter().map(|(_, found)| found.holder.campaign_id).collect(),
-            statuses: attributed.iter().map(|(_, found)| Status::initial(found).as_str()).collect(),
+            statuses: attributed.iter().map(|(row, found)| Status::initial(found, row.channel).as_str()).collect(),
             same_email: flags(|fraud| fraud.same_email),
             fuzzy_email: flags(|fraud| fraud.fuzzy_email),
             same_customer: flags(|fraud| fraud.same_customer),

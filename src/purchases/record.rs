@@ -17,6 +17,7 @@ use crate::conversions::Status;
 use crate::customers;
 use crate::db::{Abort, Alone};
 use crate::referral_codes::holders::{self, CodeHolder};
+use crate::types::channel::Channel;
 use crate::types::codes::{CodeKey, RecordedCode};
 use crate::types::ids::{AccountId, ConversionId, CustomerId};
 use crate::types::text::Name;
@@ -148,11 +149,11 @@ impl Recorded {
     }
 }
 
-fn conversion(id: ConversionId, attribution: &Attribution, now: OffsetDateTime) -> Conversion {
+fn conversion(id: ConversionId, attribution: &Attribution, channel: Channel, now: OffsetDateTime) -> Conversion {
     let fraud = attribution.fraud;
     Conversion {
         id,
-        status: Status::initial(attribution).as_str().to_owned(),
+        status: Status::initial(attribution, channel).as_str().to_owned(),
         same_email: fraud.same_email,
         fuzzy_email: fraud.fuzzy_email,
         same_customer: fraud.same_customer,
@@ -166,8 +167,8 @@ fn stored_purchase(new: &NewPurchase<'_>, evidence: &CodeBook, ids: Ids, now: Of
     let found = new.decision.outcome.as_ref().ok();
     let attribution =
         found.and_then(|found| evidence.attributed_to(new.row, found.via, new.decision.conflicting_codes));
-    let conversion = found.zip(ids.conversion).map(|(found, id)| conversion(id, found, now));
     let row = new.row;
+    let conversion = found.zip(ids.conversion).map(|(found, id)| conversion(id, found, row.channel, now));
     let text = |name: &Option<Name>| name.as_ref().map(|name| name.as_str().to_owned());
     Purchase {
         key: row.key.clone(),

@@ -9,6 +9,7 @@ use time::OffsetDateTime;
 use super::{OrderKey, Product, Purchase, PurchaseToRecord};
 use crate::attribution::{Attribution, Considered, Decision, Fraud};
 use crate::conversions::Status;
+use crate::types::channel::Channel;
 use crate::types::codes::RecordedCode;
 use crate::types::email::Email;
 use crate::types::ids::{CampaignId, ConversionId, CustomerId, ReferralCodeId};
@@ -39,12 +40,12 @@ pub(super) struct NewConversion {
 }
 
 impl NewConversion {
-    /// What follows from an attribution.
+    /// What follows from an attribution on a report that somebody vouches for.
     pub(super) fn of(found: &Attribution) -> Self {
         Self {
             campaign_id: found.holder.campaign_id,
             referral_code_id: found.holder.referral_code_id,
-            status: Status::initial(found),
+            status: Status::initial(found, Channel::Server),
             fraud: found.fraud,
         }
     }
@@ -116,19 +117,20 @@ pub(super) async fn insert_replacement(
     Ok(())
 }
 
-/// Puts facts in the place of others.
+/// Puts facts in the place of others. What the page's browser called itself stays only if it was the same buyer's.
 pub(super) async fn update_facts(
     conn: &mut PgConnection,
     known: &Purchase,
     row: &PurchaseToRecord,
     customer_id: Option<CustomerId>,
+    is_one_buyer: bool,
 ) -> sqlx::Result<()> {
     let customer = &row.customer;
     sqlx::query!(
         "update purchases
         set channel = $3, amount = $4, currency = $5, email = $6, new_customer = $7, ordered_at = coalesce($8, ordered_at), customer_id = $9,
             customer_external_id = $10, customer_email = $11, customer_first_name = $12, customer_last_name = $13, products = $14,
-            ip_address = $15, coupon_code = $16, referral_code = $17, user_agent = coalesce($18, user_agent)
+            ip_address = $15, coupon_code = $16, referral_code = $17, user_agent = coalesce($18, case when $19 then user_agent end)
         where account_id = $1 and id = $2",
         known.key.account_id.0,
         known.id.0,
@@ -147,7 +149,8 @@ pub(super) async fn update_facts(
         row.ip_address.map(|ip| ip.to_string()),
         row.coupon_code.as_ref().map(RecordedCode::as_str),
         row.referral_code.as_ref().map(RecordedCode::as_str),
-        row.user_agent.as_ref().map(UserAgent::as_str)
+        row.user_agent.as_ref().map(UserAgent::as_str),
+        is_one_buyer
     )
     .execute(conn)
     .await?;
@@ -213,7 +216,7 @@ pub(super) async fn insert_conversion(
     Ok(())
 }
 
-/// Makes a conversion due once more, as it is to be now. What was seen once stays seen.
+/// Makes a conversion due once more, as it is to be now. What was seen in a report that nobody vouched for is forgotten with it.
 pub(super) async fn reopen(
     conn: &mut PgConnection,
     known: &Purchase,
@@ -224,8 +227,8 @@ pub(super) async fn reopen(
     sqlx::query!(
         "with conversion as (
             update conversions
-            set campaign_id = $3, referral_code_id = $4, status = $5, same_email = same_email or $6, fuzzy_email = fuzzy_email or $7,
-                same_customer = same_customer or $8, evaluated_at = null, fraud_checks = null
+            set campaign_id = $3, referral_code_id = $4, status = $5, same_email = $6, fuzzy_email = $7, same_customer = $8,
+                same_shopper = false, evaluated_at = null, fraud_checks = null
             where account_id = $1 and id = $2
             returning account_id, id, status
         ), decision as (

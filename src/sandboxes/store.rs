@@ -238,11 +238,12 @@ pub async fn copy_links(conn: &mut PgConnection, live: AccountId, sandbox: Accou
     Ok(())
 }
 
-/// Copies segments under their ids, of the banks that were copied, with their cursors at the beginning.
+/// Copies segments under their ids, of the banks that were copied, with their cursors at the beginning. Their revisions are new, so
+/// that nobody takes them for those that he saw before a reset.
 pub async fn copy_segments(conn: &mut PgConnection, live: AccountId, sandbox: AccountId) -> sqlx::Result<()> {
     sqlx::query!(
-        "insert into coupon_segments (account_id, id, bank_id, size, created_at)
-        select b.account_id, s.id, b.id, s.size, s.created_at
+        "insert into coupon_segments (account_id, id, bank_id, size, created_at, revision)
+        select b.account_id, s.id, b.id, s.size, s.created_at, (random() * 1e9)::integer
         from coupon_segments s
         join coupon_banks b on b.account_id = $2 and b.id = s.bank_id
         where s.account_id = $1",

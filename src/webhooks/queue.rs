@@ -52,6 +52,8 @@ pub struct Taken {
     pub event: EventId,
     /// Tells this taking from every other.
     pub attempt: i32,
+    /// Until when it is left to whoever took it. Asked for again meanwhile, it is due earlier, and his to end no more.
+    pub until: OffsetDateTime,
     /// How often it failed, since somebody asked for it.
     pub failures: i32,
     pub target: Target,
@@ -86,7 +88,7 @@ pub async fn take(
         from due join webhook_endpoints e on e.account_id = due.account_id
         where d.account_id = due.account_id and d.id = due.id and e.id = d.endpoint_id
         returning d.account_id as "account_id: AccountId", d.id as "id: WebhookDeliveryId", d.endpoint_id as "endpoint_id: WebhookEndpointId",
-            d.event_row, d.event_index, d.attempts, d.failures, e.url, e.secret as "secret: Secret",
+            d.event_row, d.event_index, d.attempts, d.due_at, d.failures, e.url, e.secret as "secret: Secret",
             case when e.previous_secret_until > $1 then e.previous_secret end as "previous_secret: Secret", e.friendbuy_signature"#,
         now,
         busy as &[WebhookEndpointId],
@@ -104,6 +106,7 @@ pub async fn take(
             endpoint_id: row.endpoint_id,
             event: EventId { row: row.event_row, index: row.event_index },
             attempt: row.attempts,
+            until: row.due_at,
             failures: row.failures,
             target: Target {
                 url: row.url,
@@ -137,8 +140,8 @@ impl Next {
     }
 }
 
-/// Stores an attempt in the log and what becomes of the delivery, unless somebody took it again meanwhile. An endpoint that is gone
-/// is switched off.
+/// Stores an attempt in the log and what becomes of the delivery, unless somebody took it again or asked for it again meanwhile. An
+/// endpoint that is gone is switched off, if it still leads where it is gone.
 pub async fn finish(
     conn: &mut PgConnection,
     taken: &Taken,
@@ -153,12 +156,12 @@ pub async fn finish(
             values ($1, $2, $3, $4, $5, $6, $7)
             on conflict on constraint webhook_attempts_pkey do nothing
         ), gone as (
-            update webhook_endpoints set active = false, disabled_reason = 'gone' where account_id = $1 and id = $8 and $9
+            update webhook_endpoints set active = false, disabled_reason = 'gone' where account_id = $1 and id = $8 and url = $12 and $9
         )
         update webhook_deliveries
         set state = $10, failures = failures + case when $10 = 'delivered' then 0 else 1 end, due_at = coalesce($11, due_at),
             finished_at = case when $10 <> 'waiting' then $4::timestamptz end
-        where account_id = $1 and id = $2 and attempts = $3 and state = 'waiting'",
+        where account_id = $1 and id = $2 and attempts = $3 and state = 'waiting' and webhook_deliveries.due_at = $13",
         taken.account_id.0,
         taken.id.0,
         taken.attempt,
@@ -169,7 +172,9 @@ pub async fn finish(
         taken.endpoint_id.0,
         attempted.is_gone(),
         next.state(),
-        again_at
+        again_at,
+        taken.target.url,
+        taken.until
     )
     .execute(conn)
     .await?;

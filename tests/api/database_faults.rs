@@ -145,7 +145,8 @@ async fn what_fails_after_a_statement_that_stored_is_unknown_and_before_it_none(
                 Box::pin(async move {
                     alone.storing().execute("select 1").await?;
                     alone.answered(rows[0]);
-                    alone.reading().execute("select 1 / 0").await?;
+                    // A second statement that stores takes nothing back of the first.
+                    alone.storing().execute("select 1 / 0").await?;
                     Ok(vec![()])
                 })
             },

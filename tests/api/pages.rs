@@ -3,6 +3,7 @@
 
 mod budgets;
 mod confirmations;
+mod guesses;
 
 use std::process::Stdio;
 

@@ -159,7 +159,7 @@ async fn foretold(
         visited_at: found.visited_at,
         channel: order.channel,
         referral_code_id: found.holder.referral_code_id,
-        status: Status::initial(found),
+        status: Status::initial(found, order.channel),
         fraud: found.fraud,
     };
     let Some(case) = prospect::find_case(conn, &prospect, now).await?.map(Case::from) else { return Ok(None) };

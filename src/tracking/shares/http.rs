@@ -6,6 +6,7 @@ use axum::http::StatusCode;
 use axum::response::Response;
 use serde::Serialize;
 use time::OffsetDateTime;
+use tokio::sync::Semaphore;
 
 use super::{Choice, NETWORKS, NewShare, Share, store};
 use crate::accounts::Caller;
@@ -26,12 +27,20 @@ use crate::web::state::App;
 const SHARES: List = List { name: "shares", filters: &[] };
 const OF_CUSTOMER: List = List { name: "customers/shares", filters: &[] };
 
+/// Shares that are stored at once. Strangers send them: they must not take all connections.
+static STORING: Semaphore = Semaphore::const_new(4);
+
 /// `POST /t/{site}/shares`: answered at once, for to store it would take longer than not to, and tell whether the code exists.
 pub async fn track(State(app): State<App>, page: Page, body: Result<PageBody, ApiError>) -> Response {
     let read = body.and_then(|body| body.read(|fields| read(fields, &page)));
     page.answer(read.map(|share| {
         let (pool, now) = (app.pool.clone(), app.clock.now());
+        let Ok(place) = STORING.try_acquire() else {
+            tracing::warn!("a share is not kept: too many come at once");
+            return StatusCode::NO_CONTENT;
+        };
         tokio::spawn(async move {
+            let _place = place;
             let stored: Result<(), Fault> =
                 db::transact(&pool, move |conn| Box::pin(async move { Ok(store::insert(conn, &share, now).await?) }))
                     .await;

@@ -194,6 +194,7 @@ pub async fn record_by_hand(pool: &PgPool) {
         ("purchase.recorded", "purchases"),
         ("conversion.created", "conversions"),
         ("conversion.refused", "conversions where status = 'rejected' and evaluated_at is null"),
+        ("reward.created", "rewards"),
     ] {
         let sql = format!(
             "insert into events (account_id, kind, subjects, created_at)

@@ -222,6 +222,13 @@ async fn an_order_that_the_shops_server_signed_counts_and_one_with_another_signa
         order(id, &signature).await.expect(204);
         assert_eq!(app.get(&format!("/v1/purchases/{id}")).await["verified"], false, "{id}");
     }
+    // What the signature does not say, and what could be said in two ways.
+    for (id, currency) in [("F7", "EUR"), ("F8|1", "USD")] {
+        let order = json!({ "email": "Friend@example.com", "currency": currency });
+        let signature = sign(&format!("{id}|100.00|Friend@example.com"));
+        page.order(id, json!({ "order": order, "referral_code": code, "signature": signature })).await.expect(204);
+        assert_eq!(app.get(&format!("/v1/purchases/{}", id.replace('|', "%7C"))).await["verified"], false, "{id}");
+    }
     app.evaluate().await;
     for id in ["S1", "S2"] {
         let signed = app.get(&format!("/v1/purchases/{id}")).await.expect(200);
