@@ -42,11 +42,9 @@ pub async fn record_few(
     };
     alone.answered(!ids.is_empty());
     let mut answers = batch.answer(alone.reading(), ids, now).await?;
-    for (answer, row) in answers.iter_mut().zip(rows) {
-        if answer.gives_way_to(row) {
-            *answer = confirm::confirm(alone.storing(), row, now).await?;
-            alone.answered(true);
-        }
+    for index in better_reports(&answers, rows) {
+        answers[index] = confirm::confirm(alone.storing(), &rows[index], now).await?;
+        alone.answered(true);
     }
     Ok(answers)
 }
@@ -63,12 +61,18 @@ pub async fn record_batch(
         ids.extend(insert::insert_few(conn, few, now).await?);
     }
     let mut answers = batch.answer(conn, ids, now).await?;
-    for (answer, row) in answers.iter_mut().zip(rows) {
-        if answer.gives_way_to(row) {
-            *answer = confirm::confirm(conn, row, now).await?;
-        }
+    for index in better_reports(&answers, rows) {
+        answers[index] = confirm::confirm(conn, &rows[index], now).await?;
     }
     Ok(answers)
+}
+
+/// Which reports take the place of what is known of their orders, in the order of their keys: two batches that lock the same
+/// orders cannot wait for each other.
+fn better_reports(answers: &[Recorded], rows: &[PurchaseToRecord]) -> Vec<usize> {
+    let mut better: Vec<usize> = (0..rows.len()).filter(|index| answers[*index].gives_way_to(&rows[*index])).collect();
+    better.sort_by_key(|index| &rows[*index].key);
+    better
 }
 
 /// Reports of orders, and what is to be stored of them.

@@ -138,9 +138,13 @@ impl Links {
             // Who came first has set the same.
             let _ = self.0.keys.set(Keys { visits, addresses });
         }
-        let Some(found) = store::find_link(&mut conn, &name.0, &name.1).await? else { return Ok(Link::Unknown(None)) };
-        let fallback_url = found.account_fallback_url.clone();
-        let Some(target) = Target::of(found).map(Arc::new) else { return Ok(Link::Unknown(fallback_url)) };
+        let found = store::find_link(&mut conn, &name.0, &name.1).await?;
+        let fallback_url = found.as_ref().and_then(|found| found.account_fallback_url.clone());
+        let Some(target) = found.and_then(Target::of).map(Arc::new) else {
+            // What was remembered of it is not true any more.
+            self.0.memory.remove(name);
+            return Ok(Link::Unknown(fallback_url));
+        };
         self.0.memory.insert(name.clone(), Entry { target: target.clone(), read_at: now, tried_at: now });
         Ok(Link::Known(target))
     }

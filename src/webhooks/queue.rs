@@ -15,7 +15,8 @@ pub const TAKEN_MAX: i64 = 16;
 /// How long what was taken is left to whoever took it: longer than posting all of it may take.
 pub const LEASE: Duration = Duration::seconds(60);
 
-/// Makes a delivery of each event in rows that were just placed, for each endpoint that wants its type.
+/// Makes a delivery of each event in rows that were just placed, for each endpoint that wants its type. Endpoints are locked: who
+/// retires one waits, and then drops what was made for it.
 pub async fn fan_out(
     conn: &mut PgConnection,
     account: AccountId,
@@ -32,6 +33,7 @@ pub async fn fan_out(
         join webhook_endpoints p on p.account_id = e.account_id and p.active and (p.event_types is null or placed.event_type = any(p.event_types))
         cross join lateral generate_series(1, cardinality(e.subjects)) as one (n)
         order by e.place, one.n
+        for share of p
         on conflict on constraint webhook_deliveries_event_key do nothing",
         account.0,
         &rows,

@@ -90,6 +90,7 @@ async fn upsert(
             and e.created_at >= coalesce($4, '-infinity'::timestamptz) and e.created_at < coalesce($5, 'infinity'::timestamptz)
             and ($8::text[] is null or t.name = any($8)) and ($9::bigint is null or p.id = $9)
         order by e.place, one.n
+        for share of p
         on conflict on constraint webhook_deliveries_event_key do update set state = 'waiting', due_at = $10, failures = 0, finished_at = null",
         account.0,
         wanted.after.unwrap_or(0),

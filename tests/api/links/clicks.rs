@@ -199,6 +199,25 @@ async fn shares_of_the_widget_are_listed_with_whose_they_are() {
 }
 
 #[tokio::test]
+async fn a_link_whose_code_is_gone_leads_nowhere_each_time() {
+    let app = TestApp::start().await;
+    let code = code(&app, "C1").await;
+    let friend = app.calling_as(None);
+    let follow = async || friend.get(&format!("/acme/{code}")).header("User-Agent", FRIEND).await;
+    follow().await.expect(302);
+    let mut conn = app.pool.acquire().await.expect("a connection");
+    sqlx::raw_sql("delete from events; delete from referral_codes").execute(&mut *conn).await.expect("deleted");
+    drop(conn);
+    app.clock.advance(time::Duration::seconds(5));
+    let first = follow().await;
+    assert_ne!(first.status, 302, "{}", first.text);
+    for _ in 0..3 {
+        assert_eq!(follow().await.status, first.status);
+    }
+    app.finish().await;
+}
+
+#[tokio::test]
 async fn links_lead_on_at_once_while_the_database_is_slow_or_away() {
     let app = TestApp::start().await;
     let detour = Detour::start(&app).await;

@@ -1,6 +1,11 @@
 //! Deliveries that do not go well: tried again, logged, given up, sent again; and endpoints that keep nobody else waiting.
 
+use std::time::Duration;
+
+use goodword::events::feed;
+use goodword::webhooks::queue;
 use serde_json::{Value, json};
+use sqlx::Connection;
 
 use super::{endpoint, types};
 use crate::harness::app::TestApp;
@@ -227,5 +232,28 @@ async fn a_part_of_the_feed_is_sent_again_also_to_an_endpoint_that_is_new() {
     let nobody = json!({ "after": 0, "endpoint_id": 77 });
     app.post("/v1/webhook_deliveries/replay", nobody).await.refused(404, "webhook_endpoint_not_found");
     assert_eq!(types(&second.messages()), ["purchase.recorded"; 4]);
+    app.finish().await;
+}
+
+#[tokio::test]
+async fn what_is_made_for_an_endpoint_while_it_is_deleted_is_called_off() {
+    let app = TestApp::with_webhooks().await;
+    let receiver = Receiver::start().await;
+    let path = format!("/v1/webhook_endpoints/{}", endpoint(&app, &receiver, None).await["id"]);
+    app.order("281").await.expect(201);
+    let mut slow = app.pool.acquire().await.expect("a connection");
+    let mut placing = slow.begin().await.expect("a transaction");
+    let placed = feed::place(&mut placing, app.account).await.expect("it is placed");
+    assert_eq!(queue::fan_out(&mut placing, app.account, &placed, app.clock.now()).await.expect("it is made"), 1);
+    let mut deleting = tokio::spawn(app.call(reqwest::Method::DELETE, &path).into_future());
+    let waits = "select count(*) from pg_stat_activity where datname = current_database() and wait_event_type = 'Lock'";
+    while app.count(waits).await == 0 {
+        let waited = tokio::time::timeout(Duration::from_millis(20), &mut deleting).await;
+        assert!(waited.is_err(), "it does not wait for who makes deliveries");
+    }
+    placing.commit().await.expect("committed");
+    drop(slow);
+    deleting.await.expect("no panic").expect(204);
+    assert_eq!(app.count("select count(*) from webhook_deliveries where state = 'waiting'").await, 0);
     app.finish().await;
 }
