@@ -7,9 +7,9 @@ use std::collections::{BTreeMap, HashMap, HashSet};
 
 use sqlx::PgConnection;
 
-use super::claim_store::{self, SeenSegment};
+use super::claim_store;
 use super::draw::{Draw, Step, Walk};
-use crate::types::ids::{AccountId, CouponBankId, CouponPlace, SegmentId};
+use crate::types::ids::{AccountId, CouponBankId, CouponPlace};
 
 /// Positions looked at beyond those wanted, to pass over ones taken by name.
 const LOOK_AHEAD: i32 = 32;
@@ -59,54 +59,6 @@ pub async fn claim(conn: &mut PgConnection, wants: &[(AccountId, Want)]) -> sqlx
         });
     }
     Ok((claimed, moved(&draws)))
-}
-
-/// A segment from which was drawn without a lock: where its cursor goes, if it still is as it was seen.
-#[derive(Clone, Copy, Debug)]
-pub struct Moved {
-    pub account_id: AccountId,
-    pub segment_id: SegmentId,
-    pub next_position: i32,
-    pub revision: i32,
-    pub moved_to: i32,
-}
-
-/// Draws coupons of banks, in order, without a lock. The caller must store their holders only if the segments are as they
-/// were seen. Nothing when a bank seems to have too few: that is for [`claim`] to say, which sees what is there.
-pub async fn draw_unlocked(
-    conn: &mut PgConnection,
-    banks: &[(AccountId, CouponBankId)],
-) -> sqlx::Result<Option<(Vec<CouponPlace>, Vec<Moved>)>> {
-    let mut wanted: BTreeMap<(AccountId, CouponBankId), i32> = BTreeMap::new();
-    banks.iter().for_each(|bank| *wanted.entry(*bank).or_insert(LOOK_AHEAD) += 1);
-    if wanted.is_empty() {
-        return Ok(Some((Vec::new(), Vec::new())));
-    }
-    let looks: Vec<_> = wanted.iter().map(|((account, bank), length)| (*account, *bank, *length)).collect();
-    let seen = claim_store::look_at_segments(conn, &looks).await?;
-    let mut draws = Draws::new();
-    for segment in &seen {
-        let bank = (segment.account_id, segment.bank_id);
-        let mut walk = Walk::new(segment.id, segment.size, segment.next_position);
-        let (_, until) = walk.unseen(wanted.get(&bank).copied().unwrap_or_default());
-        walk.learn(until, segment.taken.iter().copied());
-        draws.entry(bank).or_default().walks.push(walk);
-    }
-    let mut drawn = Vec::with_capacity(banks.len());
-    for bank in banks {
-        match draws.get_mut(bank).map(|draw| draw.draw(&mut rand::rng())) {
-            Some(Step::Drawn(place)) => drawn.push(place),
-            _ => return Ok(None),
-        }
-    }
-    let cursors: HashMap<_, _> =
-        moved(&draws).into_iter().map(|(account, place)| ((account, place.segment_id), place.position)).collect();
-    let moved = seen.iter().filter_map(|segment| {
-        let moved_to = *cursors.get(&(segment.account_id, segment.id))?;
-        let SeenSegment { account_id, id: segment_id, next_position, revision, .. } = *segment;
-        Some(Moved { account_id, segment_id, next_position, revision, moved_to })
-    });
-    Ok(Some((drawn, moved.collect())))
 }
 
 type Draws = BTreeMap<(AccountId, CouponBankId), Draw>;

@@ -6,6 +6,7 @@ use sqlx::PgConnection;
 use time::OffsetDateTime;
 
 use super::claim::Want;
+use crate::types::codes::CouponCode;
 use crate::types::ids::{AccountId, CouponBankId, CouponPlace, SegmentId};
 
 /// A segment and its cursor.
@@ -54,8 +55,7 @@ pub async fn lock_segments(conn: &mut PgConnection, wants: &[(AccountId, Want)])
     .await
 }
 
-/// A segment as it was seen without a lock: its cursor and how often its stock changed, and which of the next positions are
-/// not free.
+/// A segment as it was seen without a lock: its cursor, how often its stock changed, and its next positions until one.
 pub struct SeenSegment {
     pub account_id: AccountId,
     pub id: SegmentId,
@@ -63,10 +63,15 @@ pub struct SeenSegment {
     pub size: i32,
     pub next_position: i32,
     pub revision: i32,
+    pub until: i32,
+    pub positions: Vec<i32>,
+    pub codes: Vec<CouponCode>,
+    pub pins: Vec<Option<String>>,
     pub taken: Vec<i32>,
 }
 
-/// Looks at the segments of banks, and as many positions of each as are given with its bank. Locks nothing.
+/// Looks at the segments of banks that have coupons left to draw. Where a bank has no more than two, as many of their next positions are
+/// looked at as are given with it. Locks nothing.
 pub async fn look_at_segments(
     conn: &mut PgConnection,
     banks: &[(AccountId, CouponBankId, i32)],
@@ -76,20 +81,63 @@ pub async fn look_at_segments(
     let lengths: Vec<i32> = banks.iter().map(|bank| bank.2).collect();
     sqlx::query_as!(
         SeenSegment,
-        r#"select s.account_id, s.id, s.bank_id, s.size, s.next_position, s.revision,
+        r#"select s.account_id, s.id, s.bank_id, s.size, s.next_position, s.revision, s.until as "until!",
+            coalesce(seen.positions, '{}') as "positions!", coalesce(seen.codes, '{}') as "codes!: Vec<CouponCode>",
+            coalesce(seen.pins, '{}') as "pins!: Vec<Option<String>>",
             array(
                 select r.position from referral_codes r
-                where r.account_id = s.account_id and r.segment_id = s.id
-                    and r.position >= s.next_position and r.position < s.next_position::bigint + wanted.length
+                where r.account_id = s.account_id and r.segment_id = s.id and r.position >= s.next_position and r.position < s.until
                 union all
                 select t.position from coupon_retirements t
-                where t.account_id = s.account_id and t.segment_id = s.id
-                    and t.position >= s.next_position and t.position < s.next_position::bigint + wanted.length) as "taken!"
-        from unnest($1::bigint[], $2::bigint[], $3::int[]) as wanted (account_id, bank_id, length)
-        join coupon_segments s on s.account_id = wanted.account_id and s.bank_id = wanted.bank_id and s.next_position < s.size"#,
+                where t.account_id = s.account_id and t.segment_id = s.id and t.position >= s.next_position and t.position < s.until) as "taken!"
+        from (
+            select s.account_id, s.id, s.bank_id, s.size, s.next_position, s.revision,
+                case when count(*) over (partition by s.account_id, s.bank_id) <= 2
+                    then least(s.size, s.next_position::bigint + wanted.length)::int else s.next_position end as until
+            from unnest($1::bigint[], $2::bigint[], $3::int[]) as wanted (account_id, bank_id, length)
+            join coupon_segments s on s.account_id = wanted.account_id and s.bank_id = wanted.bank_id and s.next_position < s.size) s
+        cross join lateral (
+            select array_agg(c.position) as positions, array_agg(c.code) as codes, array_agg(c.pin) as pins from coupons c
+            where c.account_id = s.account_id and c.segment_id = s.id and c.position >= s.next_position and c.position < s.until) seen"#,
         &accounts as &[AccountId],
         &ids as &[CouponBankId],
         &lengths
+    )
+    .fetch_all(conn)
+    .await
+}
+
+/// The coupons inside a window, position by position, and the positions that are held or retired.
+pub struct SeenWindow {
+    /// The window's place among those that were asked for, from 1.
+    pub number: i64,
+    pub positions: Vec<i32>,
+    pub codes: Vec<CouponCode>,
+    pub pins: Vec<Option<String>>,
+    pub taken: Vec<i32>,
+}
+
+/// Looks at the coupons inside windows. Locks nothing.
+pub async fn look_at_windows(conn: &mut PgConnection, windows: &[Window]) -> sqlx::Result<Vec<SeenWindow>> {
+    let (accounts, segments, from, until) = columns_of(windows);
+    sqlx::query_as!(
+        SeenWindow,
+        r#"select w.number as "number!", coalesce(seen.positions, '{}') as "positions!",
+            coalesce(seen.codes, '{}') as "codes!: Vec<CouponCode>", coalesce(seen.pins, '{}') as "pins!: Vec<Option<String>>",
+            array(
+                select r.position from referral_codes r
+                where r.account_id = w.account_id and r.segment_id = w.segment_id and r.position >= w.starts and r.position < w.ends
+                union all
+                select t.position from coupon_retirements t
+                where t.account_id = w.account_id and t.segment_id = w.segment_id and t.position >= w.starts and t.position < w.ends) as "taken!"
+        from unnest($1::bigint[], $2::bigint[], $3::int[], $4::int[]) with ordinality as w (account_id, segment_id, starts, ends, number)
+        cross join lateral (
+            select array_agg(c.position) as positions, array_agg(c.code) as codes, array_agg(c.pin) as pins from coupons c
+            where c.account_id = w.account_id and c.segment_id = w.segment_id and c.position >= w.starts and c.position < w.ends) seen"#,
+        &accounts as &[AccountId],
+        &segments as &[SegmentId],
+        &from,
+        &until
     )
     .fetch_all(conn)
     .await
@@ -146,6 +194,13 @@ impl Window {
     }
 }
 
+fn columns_of(windows: &[Window]) -> (Vec<AccountId>, Vec<SegmentId>, Vec<i32>, Vec<i32>) {
+    let accounts = windows.iter().map(|window| window.account_id).collect();
+    let segments = windows.iter().map(|window| window.segment_id).collect();
+    let from = windows.iter().map(|window| window.from).collect();
+    (accounts, segments, from, windows.iter().map(|window| window.until).collect())
+}
+
 /// A position that is not free.
 pub struct Taken {
     pub account_id: AccountId,
@@ -156,10 +211,7 @@ pub struct Taken {
 /// Finds the positions inside windows that are held or retired. Window by window: planned as a join, all positions of a
 /// segment were read.
 pub async fn find_taken(conn: &mut PgConnection, windows: &[Window]) -> sqlx::Result<Vec<Taken>> {
-    let accounts: Vec<AccountId> = windows.iter().map(|window| window.account_id).collect();
-    let segments: Vec<SegmentId> = windows.iter().map(|window| window.segment_id).collect();
-    let from: Vec<i32> = windows.iter().map(|window| window.from).collect();
-    let until: Vec<i32> = windows.iter().map(|window| window.until).collect();
+    let (accounts, segments, from, until) = columns_of(windows);
     sqlx::query_as!(
         Taken,
         r#"select w.account_id as "account_id!", w.segment_id as "segment_id!", taken.position as "position!"

@@ -5,7 +5,7 @@
 //! that were taken by name or retired are passed and the draw begins anew. So what is drawn is uniform over the free
 //! codes, however often the bank was topped up.
 
-use std::collections::HashSet;
+use std::collections::{HashSet, VecDeque};
 
 use rand::{Rng, RngExt};
 
@@ -21,6 +21,8 @@ pub struct Walk {
     /// Positions at or after the cursor that are not free, below `known_until`; those above may be missing.
     taken: HashSet<i32>,
     known_until: i32,
+    /// How often it was chosen, beyond the steps it has taken.
+    promised: i32,
 }
 
 impl Walk {
@@ -33,12 +35,19 @@ impl Walk {
             started_at: next_position,
             taken: HashSet::new(),
             known_until: next_position,
+            promised: 0,
         }
     }
 
     /// The next `length` positions nobody has looked at, from and until; empty at the end.
     pub fn unseen(&self, length: i32) -> (i32, i32) {
         (self.known_until, self.known_until.saturating_add(length).min(self.size))
+    }
+
+    /// The positions that it was chosen for and that nobody has looked at, from and until.
+    pub fn missing(&self) -> Option<(i32, i32)> {
+        let (from, until) = self.unseen(self.promised.saturating_sub(self.known_until - self.next));
+        (from < until).then_some((from, until))
     }
 
     /// Learns that up to `until` the positions in `taken` are not free.
@@ -57,8 +66,19 @@ impl Walk {
         (self.next != self.started_at).then_some(self.next)
     }
 
+    /// Where the cursor stood and where it stands now, if it moved.
+    pub fn moved(&self) -> Option<(i32, i32)> {
+        self.moved_to().map(|moved_to| (self.started_at, moved_to))
+    }
+
+    /// The positions it was not chosen for yet, free or not.
     fn left(&self) -> i64 {
-        i64::from(self.size - self.next)
+        i64::from(self.size - self.next - self.promised)
+    }
+
+    /// The cursor was stored where it stands.
+    pub fn settle(&mut self) {
+        self.started_at = self.next;
     }
 }
 
@@ -77,27 +97,37 @@ pub enum Step {
 #[derive(Debug, Default)]
 pub struct Draw {
     pub walks: Vec<Walk>,
-    /// A segment that was chosen but could not be looked at. Choosing again would favour the others.
-    pending: Option<usize>,
+    /// The segments of the next steps, in order. A step that finds its position taken is followed by the next one: choosing
+    /// again for it would favour the other segments.
+    chosen: VecDeque<usize>,
 }
 
 impl Draw {
     /// Draws one coupon.
     pub fn draw(&mut self, rng: &mut impl Rng) -> Step {
         loop {
-            let Some(chosen) = self.pending.take().or_else(|| self.choose(rng)) else {
-                return Step::Exhausted;
-            };
+            self.choose_ahead(1, rng);
+            let Some(chosen) = self.chosen.front().copied() else { return Step::Exhausted };
             let walk = &mut self.walks[chosen];
             if walk.next >= walk.known_until {
-                self.pending = Some(chosen);
                 return Step::Look(chosen);
             }
+            self.chosen.pop_front();
             let position = walk.next;
+            walk.promised -= 1;
             walk.next += 1;
             if !walk.taken.remove(&position) {
                 return Step::Drawn(CouponPlace { segment_id: walk.segment_id, position });
             }
+        }
+    }
+
+    /// Chooses the segments of so many steps to come, if there are as many: so that all they need can be looked at together.
+    pub fn choose_ahead(&mut self, steps: usize, rng: &mut impl Rng) {
+        while self.chosen.len() < steps {
+            let Some(chosen) = self.choose(rng) else { return };
+            self.walks[chosen].promised += 1;
+            self.chosen.push_back(chosen);
         }
     }
 
@@ -119,11 +149,21 @@ mod tests {
     use super::*;
     use proptest::prelude::*;
 
-    /// Draws until nothing is left, looking `window` positions ahead at a time.
-    fn draw_all(mut draw: Draw, taken: &[HashSet<i32>], window: i32, rng: &mut impl Rng) -> Vec<CouponPlace> {
-        let mut drawn = Vec::new();
+    fn drawing_from(walks: Vec<Walk>) -> Draw {
+        Draw { walks, ..Draw::default() }
+    }
+
+    /// Draws until nothing is left, choosing `ahead` steps and looking `window` positions ahead at a time.
+    fn draw_all(mut draw: Draw, taken: &[HashSet<i32>], ahead: usize, window: i32) -> Vec<CouponPlace> {
+        let (mut drawn, mut rng) = (Vec::new(), rand::rng());
         loop {
-            match draw.draw(rng) {
+            draw.choose_ahead(ahead, &mut rng);
+            for (walk, taken) in draw.walks.iter_mut().zip(taken) {
+                if let Some((from, until)) = walk.missing() {
+                    walk.learn(until, taken.iter().copied().filter(|p| (from..until).contains(p)));
+                }
+            }
+            match draw.draw(&mut rng) {
                 Step::Drawn(place) => drawn.push(place),
                 Step::Exhausted => return drawn,
                 Step::Look(index) => {
@@ -137,12 +177,12 @@ mod tests {
     proptest! {
         #[test]
         fn every_free_coupon_is_drawn_once_and_no_other(
-            segments in prop::collection::vec((1_i32..40, prop::collection::hash_set(0_i32..40, 0..20)), 1..4), window in 1_i32..50,
+            segments in prop::collection::vec((1_i32..40, prop::collection::hash_set(0_i32..40, 0..20)), 1..4), ahead in 0_usize..60, window in 1_i32..50,
         ) {
             let taken: Vec<HashSet<i32>> =
                 segments.iter().map(|(size, taken)| taken.iter().copied().filter(|p| p < size).collect()).collect();
             let walks = segments.iter().enumerate().map(|(i, (size, _))| Walk::new(SegmentId(i as i64), *size, 0)).collect();
-            let drawn = draw_all(Draw { walks, pending: None }, &taken, window, &mut rand::rng());
+            let drawn = draw_all(drawing_from(walks), &taken, ahead, window);
             let distinct: HashSet<_> = drawn.iter().copied().collect();
             prop_assert_eq!(distinct.len(), drawn.len());
             prop_assert!(drawn.iter().all(|place| !taken[place.segment_id.0 as usize].contains(&place.position)));
@@ -155,9 +195,9 @@ mod tests {
     fn a_top_up_keeps_the_draw_uniform() {
         // 30 codes left in one segment, 10 in another: the first draw falls on the second a quarter of the time.
         let mut from_second = 0;
-        for _ in 0..20_000 {
-            let mut draw =
-                Draw { walks: vec![Walk::new(SegmentId(0), 100, 70), Walk::new(SegmentId(1), 10, 0)], pending: None };
+        for ahead in (0..4).cycle().take(20_000) {
+            let mut draw = drawing_from(vec![Walk::new(SegmentId(0), 100, 70), Walk::new(SegmentId(1), 10, 0)]);
+            draw.choose_ahead(ahead, &mut rand::rng());
             loop {
                 match draw.draw(&mut rand::rng()) {
                     Step::Look(index) => {

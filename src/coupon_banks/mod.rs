@@ -12,6 +12,7 @@ mod guessable;
 pub mod http;
 pub mod import;
 pub mod retire;
+pub mod seen;
 pub mod stock;
 pub mod stock_store;
 pub mod store;

@@ -23,9 +23,10 @@ const TRANSACTION_LIMIT: Duration = Duration::from_secs(15);
 pub type Batch<R, T> =
     for<'c> fn(&'c mut PgConnection, &'c [R], OffsetDateTime) -> BoxFuture<'c, Result<Vec<T>, Abort>>;
 
-/// Does its work for all rows without a transaction around it: one statement stores all of it. It finds what it stored
-/// before by a natural key, so it may be run again. `O` is all answers, or none when it is not for this.
-pub type Unwrapped<R, O> = for<'c> fn(&'c mut Alone, &'c [R], OffsetDateTime) -> BoxFuture<'c, Result<O, Abort>>;
+/// Does work without a transaction around it: one statement stores all of it. It finds what it stored before by a natural
+/// key, so it may be run again. `W` is what it works on, and stays good for another try whatever happens to this one; `O` is all
+/// answers, or none when it is not for this.
+pub type Unwrapped<W, O> = for<'c> fn(&'c mut Alone, &'c mut W, OffsetDateTime) -> BoxFuture<'c, Result<O, Abort>>;
 
 /// A connection outside of any transaction, where each statement is committed by itself: what one statement can store
 /// need not wait for a beginning and an end.
@@ -110,15 +111,10 @@ impl Session {
     }
 
     /// Runs work that needs no transaction, and again from the start when [`transact`](Self::transact) would.
-    pub async fn alone<R, T>(
-        &mut self,
-        work: Unwrapped<R, Vec<T>>,
-        rows: &[R],
-        now: OffsetDateTime,
-    ) -> Result<Vec<T>, Fault> {
+    pub async fn alone<W, O>(&mut self, work: Unwrapped<W, O>, on: &mut W, now: OffsetDateTime) -> Result<O, Fault> {
         let mut tries = Tries::default();
         loop {
-            match self.attempt_alone(work, rows, now).await {
+            match self.attempt_alone(work, on, now).await {
                 Ok(outcome) => return Ok(outcome),
                 Err(fault) => tries.again_after(fault).await?,
             }
@@ -127,16 +123,17 @@ impl Session {
 
     /// Runs work that needs no transaction, and in one where that work finds that it is not for this. Again from the start
     /// as [`transact`](Self::transact): what an earlier try may have left behind is remembered whichever way it took.
-    pub async fn alone_or_transact<R, T>(
+    pub async fn alone_or_transact<W, R, T>(
         &mut self,
-        work: Unwrapped<R, Option<Vec<T>>>,
+        work: Unwrapped<W, Option<Vec<T>>>,
+        on: &mut W,
         batch: Batch<R, T>,
         rows: &[R],
         now: OffsetDateTime,
     ) -> Result<Vec<T>, Fault> {
         let mut tries = Tries::default();
         loop {
-            let done = match self.attempt_alone(work, rows, now).await {
+            let done = match self.attempt_alone(work, on, now).await {
                 Ok(Some(outcome)) => return Ok(outcome),
                 Ok(None) => self.attempt(batch, rows, now).await,
                 Err(fault) => Err(fault),
@@ -149,14 +146,14 @@ impl Session {
     }
 
     /// Works once. As in a transaction, the connection is not ours meanwhile.
-    async fn attempt_alone<R, O>(
+    async fn attempt_alone<W, O>(
         &mut self,
-        work: Unwrapped<R, O>,
-        rows: &[R],
+        work: Unwrapped<W, O>,
+        on: &mut W,
         now: OffsetDateTime,
     ) -> Result<O, Fault> {
         let mut alone = Alone { conn: self.take().await?, stored: Progress::Nothing };
-        let done = timeout(TRANSACTION_LIMIT, work(&mut alone, rows, now)).await;
+        let done = timeout(TRANSACTION_LIMIT, work(&mut alone, on, now)).await;
         let (outcome, is_usable) = match done {
             Ok(Ok(outcome)) => (Ok(outcome), true),
             Ok(Err(abort)) => {

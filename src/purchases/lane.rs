@@ -59,7 +59,8 @@ impl Work for Recorder {
     async fn run(&mut self, rows: &[PurchaseToRecord]) -> Result<Vec<Recorded>, Fault> {
         let (session, now) = (&mut self.session, self.clock.now());
         if rows.len() <= record::FEW {
-            return session.alone(|alone, rows, now| Box::pin(record::record_few(alone, rows, now)), rows, now).await;
+            let mut few = rows;
+            return session.alone(|alone, few, now| Box::pin(record::record_few(alone, few, now)), &mut few, now).await;
         }
         session.transact(|conn, rows, now| Box::pin(record::record_batch(conn, rows, now)), rows, now).await
     }

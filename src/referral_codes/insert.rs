@@ -3,13 +3,14 @@
 use sqlx::PgConnection;
 use time::OffsetDateTime;
 
-use super::ReferralCodeToIssue;
-use crate::coupon_banks::claim::Moved;
+use super::named::{Named, Terms};
+use super::{ReferralCodeToIssue, Wish};
+use crate::coupon_banks::seen::Moved;
 use crate::customers::Person;
 use crate::customers::registry::Known;
-use crate::types::codes::{CodeKey, CouponCode, ReferralCode};
+use crate::types::codes::{CodeKey, ReferralCode};
 use crate::types::email::{Email, EmailKey};
-use crate::types::ids::{AccountId, CampaignId, CouponPlace, CustomerId, ReferralCodeId, SegmentId};
+use crate::types::ids::{AccountId, CampaignId, CouponBankId, CouponPlace, CustomerId, ReferralCodeId, SegmentId};
 use crate::types::text::{Name, OpaqueId, UserAgent};
 
 /// A referral code that is to be stored with its advocate, if he is new.
@@ -22,20 +23,45 @@ pub struct NewIssue<'a> {
     pub place: Option<CouponPlace>,
 }
 
-/// What a row's code and its advocate are called, and the coupon that goes out with it.
+/// What a row's code and its advocate are called.
 pub struct NewIds {
     pub index: usize,
     pub id: ReferralCodeId,
     pub customer_id: CustomerId,
-    pub coupon: Option<(CouponCode, Option<String>)>,
+}
+
+/// The campaigns of new referral codes and the banks of their coupons, as they were seen.
+pub struct SeenNames<'a> {
+    campaigns: Vec<(AccountId, CampaignId, &'a Terms)>,
+    banks: Vec<(AccountId, CouponBankId, &'a str)>,
+}
+
+impl<'a> SeenNames<'a> {
+    /// What these rows name, each once.
+    pub fn of(new: &[NewIssue<'_>], named: &'a Named) -> Self {
+        let mut seen = Self { campaigns: Vec::new(), banks: Vec::new() };
+        for row in new.iter().map(|new| new.row) {
+            let account = row.account_id;
+            if seen.campaigns.iter().all(|(of, id, _)| (*of, *id) != (account, row.campaign_id)) {
+                seen.campaigns.extend(named.campaign(row).map(|terms| (account, row.campaign_id, terms)));
+            }
+            if let Wish::FromBank(bank) = row.wish
+                && seen.banks.iter().all(|(of, id, _)| (*of, *id) != (account, bank))
+            {
+                seen.banks.extend(named.bank_name(account, bank).map(|name| (account, bank, name)));
+            }
+        }
+        seen
+    }
 }
 
 /// Inserts referral codes with their new advocates and moves the cursors of the segments they were drawn from: one statement,
 /// all of it or nothing, so that it needs no transaction around it. Who was there first, or has drawn from a segment since
-/// it was seen, breaks a `customers_` or a `referral_codes_` constraint.
+/// it was seen, or has changed what was named, breaks a `customers_` or a `referral_codes_` constraint.
 pub async fn insert_new(
     conn: &mut PgConnection,
     new: &[NewIssue<'_>],
+    seen: &SeenNames<'_>,
     moved: &[Moved],
     now: OffsetDateTime,
 ) -> sqlx::Result<Vec<NewIds>> {
@@ -65,15 +91,22 @@ pub async fn insert_new(
         &moved.iter().map(|moved| moved.segment_id).collect::<Vec<_>>() as &[SegmentId],
         &moved.iter().map(|moved| moved.next_position).collect::<Vec<_>>(),
         &moved.iter().map(|moved| moved.revision).collect::<Vec<_>>(),
-        &moved.iter().map(|moved| moved.moved_to).collect::<Vec<_>>()
+        &moved.iter().map(|moved| moved.moved_to).collect::<Vec<_>>(),
+        &seen.campaigns.iter().map(|(account, ..)| *account).collect::<Vec<_>>() as &[AccountId],
+        &seen.campaigns.iter().map(|(_, campaign, _)| *campaign).collect::<Vec<_>>() as &[CampaignId],
+        &seen.campaigns.iter().map(|(.., terms)| terms.name.as_str()).collect::<Vec<_>>() as &[&str],
+        &seen.campaigns.iter().map(|(.., terms)| terms.destination_url.as_str()).collect::<Vec<_>>() as &[&str],
+        &seen.banks.iter().map(|(account, ..)| *account).collect::<Vec<_>>() as &[AccountId],
+        &seen.banks.iter().map(|(_, bank, _)| *bank).collect::<Vec<_>>() as &[CouponBankId],
+        &seen.banks.iter().map(|(.., name)| *name).collect::<Vec<_>>() as &[&str]
     )
-    .fetch_all(conn)
+    .fetch_one(conn)
     .await?;
-    let ids = rows.into_iter().map(|row| NewIds {
-        index: usize::try_from(row.index).unwrap_or_default(),
-        id: row.id,
-        customer_id: row.customer_id,
-        coupon: row.coupon_code.map(|code| (code, row.pin)),
+    let ids = rows.indexes.into_iter().zip(rows.ids.into_iter().zip(rows.customer_ids));
+    let ids = ids.map(|(index, (id, customer_id))| NewIds {
+        index: usize::try_from(index).unwrap_or_default(),
+        id: ReferralCodeId(id),
+        customer_id: CustomerId(customer_id),
     });
     Ok(ids.collect())
 }

@@ -8,6 +8,7 @@ use std::collections::{HashMap, HashSet};
 use sqlx::PgConnection;
 use time::OffsetDateTime;
 
+use super::desk::Desk;
 use super::named::Named;
 use super::store::{self, Existing, NewReferralCode, StoredReferralCode};
 use super::{HeldCoupon, Issued, Outcome, ReferralCodeToIssue, Refusal};
@@ -81,12 +82,12 @@ async fn issue_round(
     answer(conn, &round, &plans, &stored, now).await
 }
 
-/// How customers are read.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Reading {
-    /// They stay as they are until the transaction ends.
+/// How customers and what is named are read.
+pub(super) enum Reading<'d> {
+    /// Customers stay as they are until the transaction ends.
     Locking,
-    Unlocked,
+    /// Nobody is locked, and what the desk remembers is not read.
+    Unlocked(&'d mut Desk),
 }
 
 /// The rows of a round, what they name, and who is meant by them.
@@ -102,9 +103,13 @@ impl<'a> Round<'a> {
     pub async fn plan(
         conn: &mut PgConnection,
         rows: &'a [&'a ReferralCodeToIssue],
-        reading: Reading,
+        reading: Reading<'_>,
     ) -> sqlx::Result<(Self, Vec<Plan>)> {
-        let named = Named::load(conn, rows).await?;
+        let (is_locking, desk) = match reading {
+            Reading::Locking => (true, None),
+            Reading::Unlocked(desk) => (false, Some(desk)),
+        };
+        let named = Named::load(conn, rows, desk).await?;
         let wants: Vec<Result<Option<Want>, Refusal>> = rows.iter().map(|row| named.resolve(row)).collect();
         let people: Vec<_> = rows
             .iter()
@@ -112,10 +117,8 @@ impl<'a> Round<'a> {
             .filter(|(_, want)| want.is_ok())
             .map(|(row, _)| (row.account_id, &row.advocate))
             .collect();
-        let mut registry = match reading {
-            Reading::Locking => customers::load(conn, &people).await?,
-            Reading::Unlocked => customers::look_up(conn, &people).await?,
-        };
+        let mut registry =
+            if is_locking { customers::load(conn, &people).await? } else { customers::look_up(conn, &people).await? };
         let meant: Vec<Meant> = rows.iter().zip(wants).map(|(row, want)| identify(row, want, &mut registry)).collect();
         let existing = find_existing(conn, rows, &registry, &meant).await?;
         let plans = rows.iter().zip(&meant).map(|(row, meant)| plan(row, meant, &existing, &named)).collect();

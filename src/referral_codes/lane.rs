@@ -4,7 +4,9 @@ use std::hash::{DefaultHasher, Hash, Hasher};
 
 use sqlx::PgPool;
 
-use super::{Outcome, ReferralCodeToIssue, Wish, few, issue};
+use super::desk::Desk;
+use super::few::{self, Few};
+use super::{Outcome, ReferralCodeToIssue, Wish, issue};
 use crate::db::{Fault, Session};
 use crate::lane::{Cut, Lane, Layout, Place, Work};
 use crate::types::clock::Clock;
@@ -31,6 +33,7 @@ pub fn start(app: &App) -> ReferralCodeLane {
 pub struct Issuer {
     session: Session,
     clock: Clock,
+    desk: Desk,
 }
 
 impl Issuer {
@@ -41,7 +44,7 @@ impl Issuer {
 
     /// One that works on the database that a pool leads to. Takes no connection of the pool's.
     pub fn on(pool: &PgPool, clock: Clock) -> Self {
-        Self { session: Session::new((*pool.connect_options()).clone()), clock }
+        Self { session: Session::new((*pool.connect_options()).clone()), clock, desk: Desk::default() }
     }
 }
 
@@ -52,9 +55,11 @@ impl Work for Issuer {
 
     async fn run(&mut self, rows: &[ReferralCodeToIssue]) -> Result<Vec<Outcome>, Fault> {
         let now = self.clock.now();
+        let mut few = Few { rows, desk: &mut self.desk };
         self.session
             .alone_or_transact(
-                |alone, rows, now| Box::pin(few::issue_few(alone, rows, now)),
+                |alone, few, now| Box::pin(few::issue_few(alone, few, now)),
+                &mut few,
                 |conn, rows, now| Box::pin(issue::issue_batch(conn, rows, now)),
                 rows,
                 now,

@@ -3,6 +3,7 @@
 //! [`issue`] is the one way to a referral code and to a coupon, [`few`] its short cut for what most calls are.
 
 pub mod blocks;
+mod desk;
 pub mod few;
 pub mod holders;
 pub mod http;

@@ -4,6 +4,7 @@ use std::collections::{HashMap, HashSet};
 
 use sqlx::PgConnection;
 
+use super::desk::{Desk, Pair};
 use super::{ReferralCodeToIssue, Refusal, Wish, store};
 use crate::coupon_banks::claim::Want;
 use crate::coupon_banks::{self, Coupon};
@@ -11,6 +12,7 @@ use crate::types::codes::CodeKey;
 use crate::types::ids::{AccountId, CampaignId, CouponBankId};
 
 /// What issuing asks of a campaign.
+#[derive(Clone, Debug)]
 pub struct Terms {
     pub name: String,
     pub destination_url: String,
@@ -29,8 +31,12 @@ pub struct Named {
 }
 
 impl Named {
-    /// Loads what the rows name, each thing once.
-    pub async fn load(conn: &mut PgConnection, rows: &[&ReferralCodeToIssue]) -> sqlx::Result<Self> {
+    /// Loads what the rows name, each thing once. What the desk remembers is not looked for.
+    pub async fn load(
+        conn: &mut PgConnection,
+        rows: &[&ReferralCodeToIssue],
+        desk: Option<&mut Desk>,
+    ) -> sqlx::Result<Self> {
         // A batch is often about one campaign and one bank.
         let named: HashSet<_> = rows
             .iter()
@@ -40,7 +46,18 @@ impl Named {
             })
             .collect();
         let (mut campaigns, mut banks) = (HashMap::new(), HashMap::new());
-        for found in store::find_named(conn, &named.into_iter().collect::<Vec<_>>()).await? {
+        let pairs: Vec<Pair> = named.into_iter().collect();
+        let found = match desk.as_deref().and_then(|desk| desk.recall(&pairs)) {
+            Some(found) => found,
+            None => {
+                let found = store::find_named(conn, &pairs).await?;
+                if let Some(desk) = desk {
+                    desk.remember(&pairs, &found);
+                }
+                found
+            }
+        };
+        for found in found {
             banks.extend(found.bank.map(|(bank, name)| ((found.account_id, bank), name)));
             campaigns.extend(found.campaign.map(|campaign| ((found.account_id, found.campaign_id), campaign)));
         }

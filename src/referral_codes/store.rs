@@ -243,6 +243,7 @@ pub async fn find_issued(
 }
 
 /// What a call names: its campaign, and the bank if it names one.
+#[derive(Clone, Debug)]
 pub struct NamedThings {
     pub account_id: AccountId,
     pub campaign_id: CampaignId,

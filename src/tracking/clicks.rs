@@ -121,8 +121,9 @@ impl Work for ClickRecorder {
     type Fault = Fault;
 
     /// A batch whose answer was lost with its connection may be kept twice: a click has no name of its own, and is no money.
-    async fn run(&mut self, rows: &[Click]) -> Result<Vec<()>, Fault> {
-        let kept = self.session.alone(|alone, rows, _| Box::pin(keep(alone, rows)), rows, self.clock.now()).await;
+    async fn run(&mut self, mut rows: &[Click]) -> Result<Vec<()>, Fault> {
+        let now = self.clock.now();
+        let kept = self.session.alone(|alone, rows, _| Box::pin(keep(alone, rows)), &mut rows, now).await;
         if let Err(fault) = &kept {
             tracing::debug!(error.cause = %fault, "clicks are not kept");
             rows.iter().for_each(|_| CLICKS.count("dropped"));

@@ -1,6 +1,7 @@
-//! Claims that read a bank without a lock, and rivals who change it before they store. Each story holds the claim back when it
-//! has seen the bank, so that what it saw is old.
+//! Claims that read a bank without a lock, and rivals who change it before they store: while a claim is held back that has
+//! seen the bank, or between two claims, the second of which relies on what the first one saw.
 
+use futures_util::future::join_all;
 use serde_json::{Value, json};
 use tokio::sync::oneshot;
 use tokio::task::JoinHandle;
@@ -10,7 +11,7 @@ use crate::harness::client::Answer;
 use crate::harness::detour::Detour;
 use crate::harness::words::Bank;
 
-/// Words of the statement that looks at a bank.
+/// Words of the statement that looks at a bank of which nothing is remembered.
 const LOOK: &str = "as wanted (account_id, bank_id, length)";
 
 /// C1's call for a code of the bank, through another server: held back when it has seen the bank.
@@ -82,5 +83,134 @@ async fn an_advocate_whom_a_rival_stored_first_has_one_code() {
     let first = app.advocate("C1").out_of(&bank).await.expect(201);
     let ours = claim.finish().await.expect(200);
     assert_eq!((&ours["referral_code"], &ours["coupon_code"]), (&first["referral_code"], &first["coupon_code"]));
+    app.finish().await;
+}
+
+/// A call by an advocate for a code of the bank, through another server.
+async fn claim(detour: &Detour, advocate: &str, bank: &Bank) -> Answer {
+    detour.shop.post("/v1/referral_codes", wish(advocate, bank.id)).await
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_code_that_a_rival_took_since_the_last_claim_is_not_given_out() {
+    let codes = ["A1", "A2", "A3"];
+    for rival in ["draws", "names", "retires"] {
+        let app = TestApp::start().await;
+        let (bank, detour) = (app.bank(&codes).await, Detour::start(&app).await);
+        let first = claim(&detour, "C1", &bank).await.expect(201)["coupon_code"].clone();
+        let free = codes.into_iter().find(|code| first != *code).expect("two are free");
+        let taken = match rival {
+            "draws" => app.advocate("R").out_of(&bank).await.expect(201)["coupon_code"].clone(),
+            "names" => app.advocate("R").code(free).await.expect(201)["coupon_code"].clone(),
+            _ => {
+                let path = format!("/v1/coupon_banks/{}/coupons/retire", bank.id);
+                app.post(&path, json!({ "codes": [free] })).await.expect(200);
+                json!(free)
+            }
+        };
+        let second = claim(&detour, "C2", &bank).await.expect(201);
+        let last = codes.into_iter().find(|code| first != *code && taken != *code).expect("one is free");
+        assert_eq!(second["coupon_code"], last, "{rival}");
+        claim(&detour, "C3", &bank).await.refused(409, "bank_exhausted");
+        detour.stop().await;
+        app.finish().await;
+    }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_load_into_an_empty_bank_is_there_for_the_next_claim() {
+    let app = TestApp::start().await;
+    let (bank, detour) = (app.bank(&["A1"]).await, Detour::start(&app).await);
+    claim(&detour, "C1", &bank).await.expect(201);
+    claim(&detour, "C2", &bank).await.refused(409, "bank_exhausted");
+    app.post(&bank.coupons(), json!(["A2", "A3"])).await.expect(200);
+    claim(&detour, "C2", &bank).await.expect(201);
+    claim(&detour, "C3", &bank).await.expect(201);
+    detour.stop().await;
+    app.finish().await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_campaign_is_taken_as_it_is_at_each_claim() {
+    let app = TestApp::start().await;
+    let (bank, detour) = (app.bank(&["A1", "A2", "A3", "A4"]).await, Detour::start(&app).await);
+    let first = claim(&detour, "C1", &bank).await.expect(201);
+    app.patch("/v1/campaigns/53345", json!({ "name": "Renamed" })).await.expect(200);
+    let second = claim(&detour, "C2", &bank).await.expect(201);
+    assert_ne!(first["campaign"]["name"], "Renamed");
+    assert_eq!(second["campaign"]["name"], "Renamed", "{}", second.text);
+    app.patch("/v1/campaigns/53345", json!({ "archived": true })).await.expect(200);
+    claim(&detour, "C3", &bank).await.refused(409, "campaign_inactive");
+    assert_eq!(app.count("select count(*) from customers where external_id = 'C3'").await, 0);
+    app.patch("/v1/campaigns/53345", json!({ "archived": false })).await.expect(200);
+    claim(&detour, "C3", &bank).await.expect(201);
+    detour.stop().await;
+    app.finish().await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_claim_relies_on_what_the_one_before_it_saw() {
+    let app = TestApp::start().await;
+    let codes: Vec<String> = (0..40).map(|number| format!("A{number}")).collect();
+    let bank = app.bank(&codes.iter().map(String::as_str).collect::<Vec<_>>()).await;
+    let detour = Detour::start(&app).await;
+    // A slow machine may take longer than what was seen is remembered; not each time.
+    for number in 0..20 {
+        let (mut has_looked, go_on) = detour.proxy.hold_answer_about(LOOK);
+        go_on.send(()).expect("it is kept");
+        claim(&detour, &format!("C{number}"), &bank).await.expect(201);
+        if has_looked.try_recv().is_err() {
+            assert!(number > 0, "nothing can be remembered yet");
+            detour.stop().await;
+            app.finish().await;
+            return;
+        }
+    }
+    panic!("each claim looked at the bank");
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_load_takes_part_in_the_draw_a_second_later_at_the_latest() {
+    let app = TestApp::start().await;
+    let old: Vec<String> = (0..50).map(|number| format!("OLD{number}")).collect();
+    let bank = app.bank(&old.iter().map(String::as_str).collect::<Vec<_>>()).await;
+    let detour = Detour::start(&app).await;
+    claim(&detour, "C", &bank).await.expect(201);
+    let new: Vec<String> = (0..50).map(|number| format!("NEW{number}")).collect();
+    app.post(&bank.coupons(), json!(new)).await.expect(200);
+    tokio::time::sleep(std::time::Duration::from_secs(1)).await;
+    let mut drawn = Vec::new();
+    for number in 0..25 {
+        let code = claim(&detour, &format!("C{number}"), &bank).await.expect(201)["coupon_code"].clone();
+        drawn.push(code.as_str().expect("a code").to_owned());
+    }
+    // One in thirty million draws is of one load alone.
+    assert!(drawn.iter().any(|code| code.starts_with("NEW")) && drawn.iter().any(|code| code.starts_with("OLD")));
+    detour.stop().await;
+    app.finish().await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_bank_of_many_loads_with_long_runs_of_retired_codes_is_given_out_to_the_last_one() {
+    let app = TestApp::start().await;
+    let (bank, detour) = (app.bank(&[]).await, Detour::start(&app).await);
+    let mut free = std::collections::BTreeSet::new();
+    for (load, size) in [(0, 3), (1, 400), (2, 1), (3, 7)] {
+        let codes: Vec<String> = (0..size).map(|number| format!("L{load}-{number}")).collect();
+        app.post(&bank.coupons(), json!(codes)).await.expect(200);
+        let kept = codes.len().min(5);
+        free.extend(codes[..kept].iter().cloned());
+        if kept < codes.len() {
+            let path = format!("/v1/coupon_banks/{}/coupons/retire", bank.id);
+            app.post(&path, json!({ "codes": codes[kept..] })).await.expect(200);
+        }
+    }
+    let advocates: Vec<String> = (0..free.len()).map(|number| format!("C{number}")).collect();
+    for answer in join_all(advocates.iter().map(|advocate| claim(&detour, advocate, &bank))).await {
+        let code = answer.expect(201)["coupon_code"].as_str().expect("a code").to_owned();
+        assert!(free.remove(&code), "{code} is not free");
+    }
+    claim(&detour, "C", &bank).await.refused(409, "bank_exhausted");
+    detour.stop().await;
     app.finish().await;
 }

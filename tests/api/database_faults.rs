@@ -139,18 +139,18 @@ async fn what_fails_after_a_statement_that_stored_is_unknown_and_before_it_none(
     let app = TestApp::start().await;
     let mut session = Session::new((*app.pool.connect_options()).clone());
     for (has_stored, applied) in [(true, Applied::Unknown), (false, Applied::None)] {
-        let rows = [has_stored];
+        let mut says_so = has_stored;
         let failed = session.alone(
-            |alone, rows: &[bool], _now| {
+            |alone, says_so: &mut bool, _now| {
                 Box::pin(async move {
                     alone.storing().execute("select 1").await?;
-                    alone.answered(rows[0]);
+                    alone.answered(*says_so);
                     // A second statement that stores takes nothing back of the first.
                     alone.storing().execute("select 1 / 0").await?;
-                    Ok(vec![()])
+                    Ok(())
                 })
             },
-            &rows,
+            &mut says_so,
             app.clock.now(),
         );
         assert_eq!(failed.await.expect_err("it divides by zero").applied, applied);
