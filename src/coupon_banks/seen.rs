@@ -4,7 +4,7 @@
 //! Locks nothing and decides nothing: who stores what was drawn here must do so only if the segments still are as they were
 //! seen. What was drawn and not stored is forgotten with all that was seen of its bank.
 
-use std::collections::{BTreeMap, HashMap};
+use std::collections::{BTreeMap, HashMap, HashSet};
 use std::time::{Duration, Instant};
 
 use sqlx::PgConnection;
@@ -87,8 +87,7 @@ impl SeenBanks {
         self.look_ahead(conn, &mut banks, &counts).await?;
         let mut coupons = Vec::with_capacity(wanted.len());
         for key in wanted {
-            let Some(bank) = banks.get_mut(key) else { return Ok(None) };
-            match draw_one(conn, *key, bank).await? {
+            match draw_one(conn, &mut banks, *key).await? {
                 Some(drawn) => coupons.push(drawn),
                 None => return Ok(None),
             }
@@ -117,9 +116,9 @@ impl SeenBanks {
         self.contested.extend(banks.iter().map(|bank| (*bank, now)));
     }
 
-    /// Forgets what was seen of an account's banks.
-    pub fn forget(&mut self, account: AccountId) {
-        self.banks.retain(|(of, _), _| *of != account);
+    /// Forgets what was seen of the banks of accounts.
+    pub fn forget(&mut self, accounts: &HashSet<AccountId>) {
+        self.banks.retain(|(account, _), _| !accounts.contains(account));
     }
 
     /// The steps that are worth a look when `count` coupons are wanted.
@@ -156,26 +155,36 @@ impl SeenBanks {
         banks: &mut BTreeMap<BankKey, SeenBank>,
         counts: &Counts,
     ) -> sqlx::Result<()> {
-        let (mut windows, mut of) = (Vec::new(), Vec::new());
+        let mut wanted = Vec::new();
         for (key, bank) in &mut *banks {
             let count = counts.get(key).copied().unwrap_or_default();
             if !bank.missing(key.0, count).is_empty() {
-                let missing = bank.missing(key.0, self.steps(key, count));
-                of.extend(missing.iter().map(|_| *key));
-                windows.extend(missing);
+                wanted.extend(bank.missing(key.0, self.steps(key, count)).into_iter().map(|window| (*key, window)));
             }
         }
-        if windows.is_empty() {
-            return Ok(());
-        }
-        for seen in claim_store::look_at_windows(conn, &windows).await? {
-            let index = usize::try_from(seen.number - 1).unwrap_or(usize::MAX);
-            if let Some((window, bank)) = windows.get(index).zip(of.get(index).and_then(|key| banks.get_mut(key))) {
-                bank.learn(window, seen.taken, seen.positions, seen.codes, seen.pins);
-            }
-        }
-        Ok(())
+        look(conn, banks, wanted).await
     }
+}
+
+/// Looks at windows of banks, in one statement.
+async fn look(
+    conn: &mut PgConnection,
+    banks: &mut BTreeMap<BankKey, SeenBank>,
+    wanted: Vec<(BankKey, Window)>,
+) -> sqlx::Result<()> {
+    if wanted.is_empty() {
+        return Ok(());
+    }
+    let windows: Vec<Window> = wanted.iter().map(|(_, window)| *window).collect();
+    for seen in claim_store::look_at_windows(conn, &windows).await? {
+        let place = usize::try_from(seen.number - 1).ok().and_then(|index| wanted.get(index));
+        if let Some((key, window)) = place
+            && let Some(bank) = banks.get_mut(key)
+        {
+            bank.learn(window, seen.taken, seen.positions, seen.codes, seen.pins);
+        }
+    }
+    Ok(())
 }
 
 impl SeenBank {
@@ -233,11 +242,12 @@ impl SeenBank {
 
 async fn draw_one(
     conn: &mut PgConnection,
-    (account, _): BankKey,
-    bank: &mut SeenBank,
+    banks: &mut BTreeMap<BankKey, SeenBank>,
+    key: BankKey,
 ) -> sqlx::Result<Option<(CouponPlace, Coupon)>> {
     let mut steps = SPARE;
     loop {
+        let Some(bank) = banks.get_mut(&key) else { return Ok(None) };
         match bank.draw.draw(&mut rand::rng()) {
             Step::Drawn(place) => return Ok(bank.coupons.remove(&place).map(|coupon| (place, coupon))),
             Step::Exhausted => return Ok(None),
@@ -245,11 +255,7 @@ async fn draw_one(
         }
         // A long run of retired coupons is passed in leaps that grow.
         steps = steps.saturating_mul(4).min(1 << 16);
-        let windows = bank.missing(account, steps);
-        for seen in claim_store::look_at_windows(conn, &windows).await? {
-            if let Some(window) = usize::try_from(seen.number - 1).ok().and_then(|index| windows.get(index)) {
-                bank.learn(window, seen.taken, seen.positions, seen.codes, seen.pins);
-            }
-        }
+        let wanted = bank.missing(key.0, steps).into_iter().map(|window| (key, window)).collect();
+        look(conn, banks, wanted).await?;
     }
 }

@@ -2,7 +2,7 @@
 //!
 //! Nothing here is relied on: who stores what was planned on it asks the database whether it still is as it was seen.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 use std::time::{Duration, Instant};
 
 use super::store::NamedThings;
@@ -45,9 +45,9 @@ impl Desk {
         }
     }
 
-    /// Forgets what was seen of an account: something may not be as it was.
-    pub fn forget(&mut self, account: AccountId) {
-        self.names.retain(|(of, ..), _| *of != account);
-        self.banks.forget(account);
+    /// Forgets what was seen of accounts: something may not be as it was.
+    pub fn forget(&mut self, accounts: &HashSet<AccountId>) {
+        self.names.retain(|(account, ..), _| !accounts.contains(account));
+        self.banks.forget(accounts);
     }
 }

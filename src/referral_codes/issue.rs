@@ -103,11 +103,11 @@ impl<'a> Round<'a> {
     pub async fn plan(
         conn: &mut PgConnection,
         rows: &'a [&'a ReferralCodeToIssue],
-        reading: Reading<'_>,
+        mut reading: Reading<'_>,
     ) -> sqlx::Result<(Self, Vec<Plan>)> {
-        let (is_locking, desk) = match reading {
-            Reading::Locking => (true, None),
-            Reading::Unlocked(desk) => (false, Some(desk)),
+        let desk = match &mut reading {
+            Reading::Locking => None,
+            Reading::Unlocked(desk) => Some(&mut **desk),
         };
         let named = Named::load(conn, rows, desk).await?;
         let wants: Vec<Result<Option<Want>, Refusal>> = rows.iter().map(|row| named.resolve(row)).collect();
@@ -117,8 +117,10 @@ impl<'a> Round<'a> {
             .filter(|(_, want)| want.is_ok())
             .map(|(row, _)| (row.account_id, &row.advocate))
             .collect();
-        let mut registry =
-            if is_locking { customers::load(conn, &people).await? } else { customers::look_up(conn, &people).await? };
+        let mut registry = match reading {
+            Reading::Locking => customers::load(conn, &people).await?,
+            Reading::Unlocked(_) => customers::look_up(conn, &people).await?,
+        };
         let meant: Vec<Meant> = rows.iter().zip(wants).map(|(row, want)| identify(row, want, &mut registry)).collect();
         let existing = find_existing(conn, rows, &registry, &meant).await?;
         let plans = rows.iter().zip(&meant).map(|(row, meant)| plan(row, meant, &existing, &named)).collect();
