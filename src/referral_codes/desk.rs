@@ -5,6 +5,7 @@
 use std::collections::{HashMap, HashSet};
 use std::time::{Duration, Instant};
 
+use super::newcomers::Newcomers;
 use super::store::NamedThings;
 use crate::coupon_banks::seen::SeenBanks;
 use crate::types::ids::{AccountId, CampaignId, CouponBankId};
@@ -21,6 +22,7 @@ pub type Pair = (AccountId, CampaignId, Option<CouponBankId>);
 #[derive(Debug, Default)]
 pub struct Desk {
     pub banks: SeenBanks,
+    pub newcomers: Newcomers,
     names: HashMap<Pair, (NamedThings, Instant)>,
 }
 

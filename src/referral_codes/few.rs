@@ -5,7 +5,7 @@
 //! Decides nothing that is unusual. That is for [`issue`], which locks what it reads: a customer to be changed, a coupon
 //! asked for by its name, a bank that may be empty, a rival who was faster.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 
 use time::OffsetDateTime;
 
@@ -18,7 +18,7 @@ use crate::coupon_banks::seen::{BankKey, Coupon, Moved};
 use crate::db::{self, Abort, Alone};
 use crate::types::codes::ReferralCode;
 use crate::types::email::Email;
-use crate::types::ids::CouponPlace;
+use crate::types::ids::{AccountId, CouponPlace};
 
 /// Rows of a batch, and what their writer saw before.
 pub struct Few<'r> {
@@ -42,29 +42,87 @@ pub async fn issue_few(
 }
 
 async fn try_few(alone: &mut Alone, few: &mut Few<'_>, now: OffsetDateTime) -> Result<Option<Vec<Outcome>>, Abort> {
-    let Few { rows, desk } = few;
-    if rows.iter().any(|row| row.code.is_some() || matches!(row.wish, Wish::Named(_))) {
+    if few.rows.iter().any(|row| row.code.is_some() || matches!(row.wish, Wish::Named(_))) {
         return Ok(None);
     }
+    let accounts: HashSet<AccountId> = few.rows.iter().map(|row| row.account_id).collect();
+    if few.desk.newcomers.are_likely(&accounts) {
+        match attempt(alone, few, &accounts, Whom::AllNew, now).await? {
+            Attempt::Issued(outcomes) => return Ok(Some(outcomes)),
+            Attempt::NotForThis => return Ok(None),
+            Attempt::SomebodyIsKnown => few.desk.newcomers.were_not(&accounts),
+        }
+    }
+    match attempt(alone, few, &accounts, Whom::LookedFor, now).await? {
+        Attempt::Issued(outcomes) => Ok(Some(outcomes)),
+        Attempt::NotForThis | Attempt::SomebodyIsKnown => Ok(None),
+    }
+}
+
+/// Who the callers are taken for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Whom {
+    /// New people. The unique keys refuse those who are not.
+    AllNew,
+    /// Those whom the database knows by what they say.
+    LookedFor,
+}
+
+/// What became of a batch.
+enum Attempt {
+    Issued(Vec<Outcome>),
+    /// Something is unusual, or a rival was faster: nothing was stored.
+    NotForThis,
+    /// A customer's unique key refused all of it.
+    SomebodyIsKnown,
+}
+
+/// Issues referral codes as [`issue_few`], to callers who are taken for new or looked for.
+async fn attempt(
+    alone: &mut Alone,
+    few: &mut Few<'_>,
+    accounts: &HashSet<AccountId>,
+    whom: Whom,
+    now: OffsetDateTime,
+) -> Result<Attempt, Abort> {
+    let Few { rows, desk } = few;
     let rows: Vec<&ReferralCodeToIssue> = rows.iter().collect();
-    let (mut round, plans) = Round::plan(alone.reading(), &rows, Reading::Unlocked(desk)).await?;
+    let reading = if whom == Whom::AllNew { Reading::Unseen(desk) } else { Reading::Unlocked(desk) };
+    let (mut round, plans) = Round::plan(alone.reading(), &rows, reading).await?;
+    if whom == Whom::LookedFor {
+        desk.newcomers.learn(accounts, is_everybody_new(&round));
+    }
     if !plans.iter().enumerate().all(|(index, plan)| is_usual(&round, index, plan)) {
-        return Ok(None);
+        return Ok(Attempt::NotForThis);
     }
     let (indexes, wanted): (Vec<usize>, Vec<Option<BankKey>>) = opened(&round, &plans).into_iter().unzip();
     let banks: Vec<BankKey> = wanted.iter().copied().flatten().collect();
-    let Some(mut drawn) = desk.banks.draw(alone.reading(), &banks).await? else { return Ok(None) };
+    let Some(mut drawn) = desk.banks.draw(alone.reading(), &banks).await? else { return Ok(Attempt::NotForThis) };
     let mut coupons = std::mem::take(&mut drawn.coupons).into_iter();
     let coupons = wanted.iter().map(|bank| bank.and_then(|_of_this| coupons.next()));
     let opened: Vec<(usize, Option<(CouponPlace, Coupon)>)> = indexes.into_iter().zip(coupons).collect();
-    let Some(new) = store_new(alone, &mut round, opened, &drawn.moved, now).await? else {
-        desk.banks.contest(&banks);
-        return Ok(None);
+    let new = match store_new(alone, &mut round, opened, &drawn.moved, now).await? {
+        Ok(new) => new,
+        Err(First::SamePerson) if whom == Whom::AllNew => return Ok(Attempt::SomebodyIsKnown),
+        Err(_) => {
+            desk.banks.contest(&banks);
+            return Ok(Attempt::NotForThis);
+        }
     };
     desk.banks.keep(drawn);
+    if whom == Whom::AllNew {
+        desk.newcomers.learn(accounts, true);
+    }
     let mut stored: Vec<Option<Stored>> = plans.iter().map(satisfied).collect();
     new.into_iter().for_each(|(index, new)| stored[index] = Some(new));
-    Ok(issue::answer(alone.reading(), &round, &plans, &stored, now).await?.into_iter().collect())
+    let outcomes: Option<Vec<Outcome>> =
+        issue::answer(alone.reading(), &round, &plans, &stored, now).await?.into_iter().collect();
+    Ok(outcomes.map_or(Attempt::NotForThis, Attempt::Issued))
+}
+
+/// Whether nobody of those whom the rows mean was known before.
+fn is_everybody_new(round: &Round<'_>) -> bool {
+    round.meant.iter().flatten().all(|(entry, _)| round.registry.get(*entry).id.is_none())
 }
 
 /// Whether a row needs no lock: it stores nothing, or something new for somebody who stays as he is known.
@@ -105,14 +163,22 @@ fn satisfied(plan: &Plan) -> Option<Stored> {
     if let Plan::Satisfied(id) = plan { Some(Stored::Before(*id)) } else { None }
 }
 
-/// Stores what is new in one statement. Nothing when a rival was faster: the statement refused all of it.
+/// Who was there first, so that a statement was refused.
+enum First {
+    /// Who stored one of the same people.
+    SamePerson,
+    /// Who drew from the same segment, got the same code, or changed what was named.
+    Rival,
+}
+
+/// Stores what is new in one statement, all of it or nothing.
 async fn store_new(
     alone: &mut Alone,
     round: &mut Round<'_>,
     opened: Vec<(usize, Option<(CouponPlace, Coupon)>)>,
     moved: &[Moved],
     now: OffsetDateTime,
-) -> Result<Option<Vec<(usize, Stored)>>, Abort> {
+) -> Result<Result<Vec<(usize, Stored)>, First>, Abort> {
     let (mut new, mut coupons) = (Vec::with_capacity(opened.len()), HashMap::with_capacity(opened.len()));
     for (index, coupon) in opened {
         let Ok((entry, _)) = round.meant[index] else { return Err(Abort::LostRace) };
@@ -122,16 +188,16 @@ async fn store_new(
         coupons.extend(coupon.map(|(_, coupon)| (index, coupon)));
     }
     if new.is_empty() {
-        return Ok(Some(Vec::new()));
+        return Ok(Ok(Vec::new()));
     }
     let names = SeenNames::of(&new, &round.named);
     let ids = match insert::insert_new(alone.storing(), &new, &names, moved, now).await {
         Ok(ids) => ids,
-        Err(error) if is_a_rivals(&error) => {
+        Err(error) => {
+            let first = who_was_first(&error).ok_or(error)?;
             alone.answered(false);
-            return Ok(None);
+            return Ok(Err(first));
         }
-        Err(error) => return Err(error.into()),
     };
     alone.answered(true);
     let codes: HashMap<usize, ReferralCode> = new.into_iter().map(|new| (new.index, new.code)).collect();
@@ -144,12 +210,16 @@ async fn store_new(
             stored.push((new.index, Stored::Now { id: new.id, code: code.clone(), coupon }));
         }
     }
-    Ok(Some(stored))
+    Ok(Ok(stored))
 }
 
 /// Whether the statement was refused because somebody stored the same, or drew from the same segment, first.
-fn is_a_rivals(error: &sqlx::Error) -> bool {
-    db::constraint(error).is_some_and(|name| name.starts_with("customers_") || name.starts_with("referral_codes_"))
+fn who_was_first(error: &sqlx::Error) -> Option<First> {
+    match db::constraint(error)? {
+        "customers_external_id_key" | "customers_email_key_key" => Some(First::SamePerson),
+        name if name.starts_with("customers_") || name.starts_with("referral_codes_") => Some(First::Rival),
+        _ => None,
+    }
 }
 
 /// The coupon that goes out with a row.

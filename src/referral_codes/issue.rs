@@ -88,6 +88,8 @@ pub(super) enum Reading<'d> {
     Locking,
     /// Nobody is locked, and what the desk remembers is not read.
     Unlocked(&'d mut Desk),
+    /// Nor is anybody looked for: all are taken for new.
+    Unseen(&'d mut Desk),
 }
 
 /// The rows of a round, what they name, and who is meant by them.
@@ -107,7 +109,7 @@ impl<'a> Round<'a> {
     ) -> sqlx::Result<(Self, Vec<Plan>)> {
         let desk = match &mut reading {
             Reading::Locking => None,
-            Reading::Unlocked(desk) => Some(&mut **desk),
+            Reading::Unlocked(desk) | Reading::Unseen(desk) => Some(&mut **desk),
         };
         let named = Named::load(conn, rows, desk).await?;
         let wants: Vec<Result<Option<Want>, Refusal>> = rows.iter().map(|row| named.resolve(row)).collect();
@@ -120,6 +122,7 @@ impl<'a> Round<'a> {
         let mut registry = match reading {
             Reading::Locking => customers::load(conn, &people).await?,
             Reading::Unlocked(_) => customers::look_up(conn, &people).await?,
+            Reading::Unseen(_) => Registry::default(),
         };
         let meant: Vec<Meant> = rows.iter().zip(wants).map(|(row, want)| identify(row, want, &mut registry)).collect();
         let existing = find_existing(conn, rows, &registry, &meant).await?;

@@ -214,3 +214,61 @@ async fn a_bank_of_many_loads_with_long_runs_of_retired_codes_is_given_out_to_th
     detour.stop().await;
     app.finish().await;
 }
+
+/// Calls of so many new advocates, one after the other.
+async fn new_advocates(detour: &Detour, bank: &Bank, names: std::ops::Range<usize>) {
+    for number in names {
+        claim(detour, &format!("N{number}"), bank).await.expect(201);
+    }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn after_new_advocates_the_next_one_is_stored_without_a_look() {
+    let app = TestApp::start().await;
+    let codes: Vec<String> = (0..40).map(|number| format!("A{number}")).collect();
+    let bank = app.bank(&codes.iter().map(String::as_str).collect::<Vec<_>>()).await;
+    let detour = Detour::start(&app).await;
+    // A slow machine may take longer than what was seen is remembered; not each time.
+    for number in 0..40 {
+        let before = detour.proxy.statements();
+        new_advocates(&detour, &bank, number..number + 1).await;
+        if detour.proxy.statements() - before == 1 {
+            assert!(number >= 4, "nobody came before");
+            detour.stop().await;
+            app.finish().await;
+            return;
+        }
+    }
+    panic!("each claim looked for its advocate, or at the bank");
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn who_is_taken_for_new_and_is_known_is_found() {
+    let app = TestApp::start().await;
+    let codes: Vec<String> = (0..52).map(|number| format!("A{number}")).collect();
+    let bank = app.bank(&codes.iter().map(String::as_str).collect::<Vec<_>>()).await;
+    let ada = app.advocate("C1").email("ada@example.com").out_of(&bank).await.expect(201);
+    app.advocate("C2").email("bob@example.com").await.expect(201);
+    let detour = Detour::start(&app).await;
+    let ask = |customer: Value| {
+        let mut call = wish("", bank.id);
+        call["customer"] = customer;
+        detour.shop.post("/v1/referral_codes", call)
+    };
+    new_advocates(&detour, &bank, 0..4).await;
+    let again = ask(json!({ "id": "C1" })).await.expect(200);
+    assert_eq!(again["coupon_code"], ada["coupon_code"]);
+    new_advocates(&detour, &bank, 4..12).await;
+    let again = ask(json!({ "email": "ADA@example.com" })).await.expect(200);
+    assert_eq!(again["coupon_code"], ada["coupon_code"]);
+    new_advocates(&detour, &bank, 12..28).await;
+    ask(json!({ "id": "C1", "email": "bob@example.com" })).await.refused(409, "identity_conflict");
+    new_advocates(&detour, &bank, 28..50).await;
+    // Known, and without a code of the bank until now.
+    let first = ask(json!({ "id": "C2" })).await.expect(200);
+    assert!(first["coupon_code"].is_string());
+    assert_eq!(app.count("select count(*) from customers").await, 52);
+    assert_eq!(app.count("select count(*) from referral_codes where position is not null").await, 52);
+    detour.stop().await;
+    app.finish().await;
+}
