@@ -2,17 +2,19 @@
 //!
 //! Callers push a row with a way to answer it into a bounded queue. A writer takes whatever is waiting, up to a cap, runs
 //! it as one transaction and answers every caller after the commit. While one batch commits the next one gathers, so an
-//! idle lane answers at once and a busy one stores hundreds of rows with one fsync; nobody waits for a timer. A caller who
-//! goes away disturbs nothing. Knows neither the database nor what a row means: that is its [`Work`].
+//! idle lane answers at once and a busy one stores hundreds of rows with one fsync; nobody waits for a timer. A row with
+//! nobody beside it need not wake a writer at all. A caller who goes away disturbs nothing. Knows neither the database nor
+//! what a row means: that is its [`Work`].
 
 use std::ops::Range;
 use std::panic::AssertUnwindSafe;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Instant;
 
 use futures_util::FutureExt;
 use metrics::{Gauge, Histogram};
-use tokio::sync::{mpsc, oneshot};
+use tokio::sync::{Mutex, OwnedMutexGuard, mpsc, oneshot};
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
@@ -126,6 +128,10 @@ pub struct Layout {
     /// Most rows of one transaction.
     pub batch_max: usize,
     pub place: Place,
+    /// Whether a row that comes when no other is in the lane is stored among the tasks, without waking a writer: two threads'
+    /// sleep and waking are a good part of what a caller who is alone waits for. The next row goes to its writer, so for a moment
+    /// two transactions may be about the same thing.
+    pub spares_writers: bool,
 }
 
 /// Why a row was not answered.
@@ -158,6 +164,25 @@ struct Shared<W: Work> {
     writer_of: fn(&W::Row) -> u64,
     stop: CancellationToken,
     writers: TaskTracker,
+    /// Rows whose callers wait for an answer.
+    waited_for: AtomicUsize,
+    /// What stores rows that come alone, if writers are spared.
+    lone: Option<Lone<W>>,
+}
+
+/// Stores single rows, one at a time, until the lane is drained.
+struct Lone<W> {
+    work: Arc<Mutex<Option<W>>>,
+    gauges: Gauges,
+}
+
+/// A caller who waits.
+struct Waiting<'l>(&'l AtomicUsize);
+
+impl Drop for Waiting<'_> {
+    fn drop(&mut self) {
+        self.0.fetch_sub(1, Ordering::Relaxed);
+    }
 }
 
 impl<W: Work> Clone for Lane<W> {
@@ -189,12 +214,20 @@ impl<W: Work> Lane<W> {
             })
             .collect();
         writers.close();
-        Self(Arc::new(Shared { queues, writer_of, stop, writers }))
+        let lone = layout
+            .spares_writers
+            .then(|| Lone { work: Arc::new(Mutex::new(Some(work()))), gauges: Gauges::of(layout.name, 0) });
+        Self(Arc::new(Shared { queues, writer_of, stop, writers, waited_for: AtomicUsize::new(0), lone }))
     }
 
     /// Has one row stored, and gives its answer after the commit. Once this was polled the row is stored whether or
     /// not anybody waits for the answer.
     pub async fn submit(&self, row: W::Row) -> Reply<W> {
+        let (_waiting, is_alone) = self.wait();
+        if is_alone && let Some((lone, work)) = self.lone() {
+            let stored = store_one(work, row, lone.gauges.clone());
+            return self.0.writers.spawn(stored).await.unwrap_or(Err(Refused::Lost));
+        }
         let (queue, job, answered) = self.job(row);
         queue.try_send(job).map_err(|refused| match refused {
             mpsc::error::TrySendError::Full(_) => Refused::Full,
@@ -205,9 +238,23 @@ impl<W: Work> Lane<W> {
 
     /// As [`submit`](Self::submit), but waits for a place in the queue, after those who came before.
     pub async fn submit_in_turn(&self, row: W::Row) -> Reply<W> {
+        let _waiting = self.wait();
         let (queue, job, answered) = self.job(row);
         queue.send(job).await.map_err(|_closed| Refused::Closed)?;
         answered.await.unwrap_or(Err(Refused::Lost))
+    }
+
+    /// Counts a caller for as long as he waits, and says whether he is alone.
+    fn wait(&self) -> (Waiting<'_>, bool) {
+        let others = self.0.waited_for.fetch_add(1, Ordering::Relaxed);
+        (Waiting(&self.0.waited_for), others == 0)
+    }
+
+    /// What stores a row that is alone, if it is free and the lane is open.
+    fn lone(&self) -> Option<(&Lone<W>, OwnedMutexGuard<Option<W>>)> {
+        let lone = self.0.lone.as_ref().filter(|_| !self.0.stop.is_cancelled())?;
+        let work = Arc::clone(&lone.work).try_lock_owned().ok()?;
+        work.is_some().then_some((lone, work))
     }
 
     /// What goes into which queue, and where its answer comes out.
@@ -222,10 +269,27 @@ impl<W: Work> Lane<W> {
     pub async fn drain(&self) {
         self.0.stop.cancel();
         self.0.writers.wait().await;
+        if let Some(lone) = &self.0.lone
+            && let Some(work) = lone.work.lock().await.take()
+        {
+            work.close().await;
+        }
     }
 }
 
+/// Stores a row that came alone.
+async fn store_one<W: Work>(mut work: OwnedMutexGuard<Option<W>>, row: W::Row, gauges: Gauges) -> Reply<W> {
+    let Some(work) = work.as_mut() else { return Err(Refused::Closed) };
+    gauges.batch.record(1.0);
+    gauges.wait.record(0.0);
+    let (started, mut reply) = (Instant::now(), Err(Refused::Lost));
+    run_parts(work, std::slice::from_ref(&row), |_, done| reply = done.map_err(Refused::Failed)).await;
+    gauges.commit.record(started.elapsed().as_secs_f64());
+    reply
+}
+
 /// What operators see of a lane.
+#[derive(Clone)]
 struct Gauges {
     depth: Gauge,
     batch: Histogram,

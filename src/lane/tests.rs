@@ -1,6 +1,5 @@
 //! The lane's stories, told with a book instead of a database.
 
-use std::sync::Mutex;
 use std::task::Poll;
 
 use futures_util::future::join_all;
@@ -16,25 +15,51 @@ const PANIC: u32 = 666;
 /// What was stored, transaction by transaction. A transaction needs a permit of the gate.
 #[derive(Clone)]
 struct Book {
-    stored: Arc<Mutex<Vec<Vec<u32>>>>,
+    stored: Arc<std::sync::Mutex<Vec<Vec<u32>>>>,
     gate: Arc<Semaphore>,
+    /// Rows that came alone and spared the writer.
+    stored_alone: Arc<std::sync::Mutex<Vec<u32>>>,
+    is_for_lone_rows: bool,
 }
 
 impl Book {
     fn open() -> Self {
-        Self { stored: Arc::default(), gate: Arc::new(Semaphore::new(Semaphore::MAX_PERMITS)) }
+        Self::with(Semaphore::MAX_PERMITS)
     }
 
     fn closed() -> Self {
-        Self { stored: Arc::default(), gate: Arc::new(Semaphore::new(0)) }
+        Self::with(0)
+    }
+
+    fn with(permits: usize) -> Self {
+        Self {
+            stored: Arc::default(),
+            gate: Arc::new(Semaphore::new(permits)),
+            stored_alone: Arc::default(),
+            is_for_lone_rows: false,
+        }
     }
 
     fn lane(&self, queue_max: usize, batch_max: usize) -> Lane<Self> {
+        let place = Place::AmongTasks;
+        let layout = Layout { name: "test", writers: 1, queue_max, batch_max, place, spares_writers: false };
+        Lane::start(layout, |_| 0, || self.clone())
+    }
+
+    /// A lane whose writer is spared. Its work is made first.
+    fn sparing_lane(&self) -> Lane<Self> {
+        let place = Place::AmongTasks;
+        let layout = Layout { name: "test", writers: 1, queue_max: 100, batch_max: 100, place, spares_writers: true };
+        let made = AtomicUsize::new(0);
         Lane::start(
-            Layout { name: "test", writers: 1, queue_max, batch_max, place: Place::AmongTasks },
+            layout,
             |_| 0,
-            || self.clone(),
+            || Self { is_for_lone_rows: made.fetch_add(1, Ordering::Relaxed) > 0, ..self.clone() },
         )
+    }
+
+    fn lone_rows(&self) -> Vec<u32> {
+        self.stored_alone.lock().expect("no panics").clone()
     }
 
     fn transactions(&self) -> Vec<Vec<u32>> {
@@ -60,6 +85,9 @@ impl Work for Book {
             return Err(*guilty % 100);
         }
         self.stored.lock().expect("no panics").push(rows.to_vec());
+        if self.is_for_lone_rows {
+            self.stored_alone.lock().expect("no panics").extend(rows);
+        }
         Ok(rows.iter().map(|row| row * 10).collect())
     }
 
@@ -177,4 +205,54 @@ async fn a_lane_that_is_drained_stores_what_it_took_and_takes_no_more() {
     assert!(answers.iter().all(Result::is_ok), "{answers:?}");
     assert_eq!(book.rows(), [1, 2, 3, 4, 5]);
     assert!(matches!(lane.submit(6).await, Err(Refused::Closed)));
+}
+
+#[tokio::test]
+async fn a_row_that_is_alone_spares_the_writer_and_those_who_come_meanwhile_do_not() {
+    let book = Book::closed();
+    let lane = book.sparing_lane();
+    let first = queued(&lane, &[1]).await;
+    let others = queued(&lane, &[2, 3]).await;
+    book.gate.add_permits(3);
+    let answers = join_all(first.into_iter().chain(others)).await;
+    assert_eq!(answers.into_iter().map(Result::unwrap).collect::<Vec<_>>(), [10, 20, 30]);
+    assert_eq!(lane.submit(4).await.expect("it is stored"), 40);
+    assert_eq!((book.lone_rows(), book.rows()), (vec![1, 4], vec![1, 2, 3, 4]));
+    assert!(book.transactions().contains(&vec![2, 3]));
+}
+
+#[tokio::test]
+async fn a_lone_row_whose_caller_left_is_stored_and_holds_up_nobody() {
+    let book = Book::closed();
+    let lane = book.sparing_lane();
+    drop(queued(&lane, &[1]).await);
+    let second = queued(&lane, &[2]).await;
+    book.gate.add_permits(2);
+    assert!(join_all(second).await.iter().all(Result::is_ok));
+    lane.drain().await;
+    assert_eq!((book.lone_rows(), book.rows()), (vec![1], vec![1, 2]));
+}
+
+#[tokio::test]
+async fn a_lone_row_fails_alone_and_the_lane_goes_on() {
+    let book = Book::open();
+    let lane = book.sparing_lane();
+    assert!(matches!(lane.submit(POISON).await, Err(Refused::Failed(fault)) if *fault == POISON));
+    assert!(matches!(lane.submit(PANIC).await, Err(Refused::Lost)));
+    assert_eq!(lane.submit(1).await.expect("the lane goes on"), 10);
+    assert_eq!(book.lone_rows(), [1]);
+}
+
+#[tokio::test]
+async fn a_lane_that_is_drained_stores_the_row_that_was_alone_and_takes_no_more() {
+    let book = Book::closed();
+    let lane = book.sparing_lane();
+    let replies = queued(&lane, &[1]).await;
+    let mut drained = Box::pin(lane.drain());
+    assert!(matches!(poll!(&mut drained), Poll::Pending));
+    book.gate.add_permits(1);
+    let (answers, ()) = tokio::join!(join_all(replies), drained);
+    assert!(answers.iter().all(Result::is_ok), "{answers:?}");
+    assert_eq!(book.rows(), [1]);
+    assert!(matches!(lane.submit(2).await, Err(Refused::Closed)));
 }

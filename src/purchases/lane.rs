@@ -22,6 +22,7 @@ pub fn start(app: &App) -> PurchaseLane {
         queue_max: limits.queue_max,
         batch_max: limits.batch_max,
         place: Place::OwnThread,
+        spares_writers: true,
     };
     Lane::start(layout, writer_of, || Recorder::new(app))
 }

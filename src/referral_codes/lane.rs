@@ -25,6 +25,7 @@ pub fn start(app: &App) -> ReferralCodeLane {
         queue_max: limits.queue_max,
         batch_max: limits.batch_max,
         place: Place::OwnThread,
+        spares_writers: false,
     };
     Lane::start(layout, |row: &ReferralCodeToIssue| row.account_id.0.unsigned_abs(), || Issuer::new(app))
 }

@@ -79,6 +79,7 @@ impl ClickLane {
             queue_max: app.limits.lanes.queue_max,
             batch_max: BATCH_MAX,
             place: Place::AmongTasks,
+            spares_writers: false,
         };
         Self(Lane::start(layout, |_| 0, || ClickRecorder::on(&app.pool, app.clock.clone())))
     }

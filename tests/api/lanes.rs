@@ -165,22 +165,29 @@ async fn a_bank_that_an_outsider_holds_keeps_nobody_from_another_bank() {
 async fn a_full_queue_asks_to_come_again_and_stores_nothing_of_it() {
     let app = TestApp::start().await;
     let detour = Detour::with_limits(&app, one_writer(1, 1)).await;
-    let (begun, go_on) = detour.proxy.hold_next_transaction();
-    let shop = detour.shop.clone();
-    let first = tokio::spawn(async move { shop.order("first").await });
-    begun.await.expect("the transaction begins");
+    // The first one is alone in the lane and spares the writer, the second one keeps him busy.
+    let mut held = Vec::new();
+    for id in ["alone", "first"] {
+        let (begun, go_on) = detour.proxy.hold_next_transaction();
+        let shop = detour.shop.clone();
+        let order = tokio::spawn(async move { shop.order(id).await });
+        begun.await.expect("the transaction begins");
+        held.push((go_on, order));
+    }
     // One of them finds the one place in the queue, the other none.
     let rivals =
         ["one", "another"].map(|id| detour.shop.order(id).into_future().map(move |answer| (id, answer)).boxed());
     let ((id, refused), _, rest) = select_all(rivals).await;
     let refused = refused.refused(503, "overloaded");
     assert_eq!(refused.header("retry-after"), "1");
-    go_on.send(()).expect("it waits");
-    first.await.expect("no panic").expect(201);
+    for (go_on, order) in held {
+        go_on.send(()).expect("it waits");
+        order.await.expect("no panic").expect(201);
+    }
     for (_, answer) in join_all(rest).await {
         answer.expect(201);
     }
-    assert_eq!(app.count("select count(*) from purchases").await, 2);
+    assert_eq!(app.count("select count(*) from purchases").await, 3);
     detour.shop.order(id).await.expect(201);
     detour.stop().await;
     app.finish().await;
