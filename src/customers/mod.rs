@@ -70,7 +70,7 @@ impl From<Customer> for CustomerOut {
 pub async fn load(conn: &mut PgConnection, people: &[(AccountId, &Person)]) -> sqlx::Result<Registry> {
     let named = if people.is_empty() { Vec::new() } else { store::find_named(conn, people).await? };
     if named.is_empty() {
-        return Ok(Registry::default());
+        return Ok(Registry::with_room_for(people.len()));
     }
     let (accounts, ids): (Vec<_>, Vec<_>) = named.iter().map(|named| (named.account_id, named.id)).unzip();
     Ok(Registry::new(store::lock_all(conn, &accounts, &ids).await?))
@@ -80,7 +80,7 @@ pub async fn load(conn: &mut PgConnection, people: &[(AccountId, &Person)]) -> s
 pub async fn look_up(conn: &mut PgConnection, people: &[(AccountId, &Person)]) -> sqlx::Result<Registry> {
     let named = if people.is_empty() { Vec::new() } else { store::find_named(conn, people).await? };
     if named.is_empty() {
-        return Ok(Registry::default());
+        return Ok(Registry::with_room_for(people.len()));
     }
     let (accounts, ids): (Vec<_>, Vec<_>) = named.iter().map(|named| (named.account_id, named.id)).unzip();
     Ok(Registry::new(store::find_all(conn, &accounts, &ids).await?))

@@ -68,7 +68,7 @@ impl Known {
 impl Registry {
     /// A registry of the customers that were loaded.
     pub fn new(stored: Vec<Customer>) -> Self {
-        let mut registry = Self::default();
+        let mut registry = Self::with_room_for(stored.len());
         for customer in stored {
             let person = Person {
                 external_id: customer.external_id,
@@ -80,6 +80,17 @@ impl Registry {
             registry.add(Known { account_id: customer.account_id, id: Some(customer.id), person, stored: None });
         }
         registry
+    }
+
+    /// A registry of nobody yet.
+    pub fn with_room_for(people: usize) -> Self {
+        Self {
+            people: Vec::with_capacity(people),
+            by_external_id: HashMap::with_capacity(people),
+            by_email: HashMap::with_capacity(people),
+            named: HashSet::with_capacity(people),
+            given_up: HashSet::new(),
+        }
     }
 
     /// The customer at a place.
@@ -106,13 +117,19 @@ impl Registry {
     /// Finds or adds the advocate that a referral code is asked for, and brings what is known of him up to date: a
     /// customer known by e-mail alone adopts an id, one known by id takes a new e-mail.
     pub fn maintain(&mut self, account: AccountId, person: &Person) -> Result<Entry, Unclear> {
-        let (by_id, by_email) = self.find(account, person);
-        let is_given_up = person.email.as_ref().is_some_and(|email| self.given_up.contains(&(account, email.key())));
+        let external_id = person.external_id.clone().map(|id| (account, id));
+        let email_key = person.email.as_ref().map(|email| (account, email.key()));
+        let by_id = external_id.as_ref().and_then(|id| self.by_external_id.get(id).copied());
+        let by_email = email_key.as_ref().and_then(|key| self.by_email.get(key).copied());
+        let is_given_up = email_key.as_ref().is_some_and(|key| self.given_up.contains(key));
         if is_given_up || by_id.iter().chain(&by_email).any(|place| self.named.contains(place)) {
             return Err(Unclear::NamedBefore);
         }
         let place = match (by_id, by_email) {
-            (None, None) => self.add(Known { account_id: account, id: None, person: person.clone(), stored: None }),
+            (None, None) => {
+                let known = Known { account_id: account, id: None, person: person.clone(), stored: None };
+                self.add_as(known, external_id, email_key)
+            }
             (Some(one), Some(other)) if one != other => return Err(Unclear::Conflict),
             (None, Some(place)) if person.external_id.is_some() && self.people[place].person.external_id.is_some() => {
                 return Err(Unclear::Conflict);
@@ -126,20 +143,21 @@ impl Registry {
         Ok(Entry(place))
     }
 
-    fn find(&self, account: AccountId, person: &Person) -> (Option<usize>, Option<usize>) {
-        let by_id = person.external_id.as_ref().and_then(|id| self.by_external_id.get(&(account, id.clone())).copied());
-        let by_email = person.email.as_ref().and_then(|email| self.by_email.get(&(account, email.key())).copied());
-        (by_id, by_email)
+    fn add(&mut self, known: Known) -> usize {
+        let external_id = known.person.external_id.clone().map(|id| (known.account_id, id));
+        let email_key = known.person.email.as_ref().map(|email| (known.account_id, email.key()));
+        self.add_as(known, external_id, email_key)
     }
 
-    fn add(&mut self, known: Known) -> usize {
+    fn add_as(
+        &mut self,
+        known: Known,
+        external_id: Option<(AccountId, OpaqueId)>,
+        email_key: Option<(AccountId, EmailKey)>,
+    ) -> usize {
         let place = self.people.len();
-        if let Some(id) = &known.person.external_id {
-            self.by_external_id.insert((known.account_id, id.clone()), place);
-        }
-        if let Some(email) = &known.person.email {
-            self.by_email.insert((known.account_id, email.key()), place);
-        }
+        self.by_external_id.extend(external_id.map(|id| (id, place)));
+        self.by_email.extend(email_key.map(|key| (key, place)));
         self.people.push(known);
         place
     }

@@ -37,7 +37,8 @@ pub async fn record(
 ) -> Result<Response, ApiError> {
     let purchase = body.read(|fields| read::purchase(fields, &caller.account, app.clock.now()))?;
     if is_dry_run {
-        return Ok(explain::http::foretell(&app, &purchase).await?.into_response());
+        // Boxed: every request's future would be as large as this rare one, and is copied on its way.
+        return Ok(Box::pin(explain::http::foretell(&app, &purchase)).await?.into_response());
     }
     let (status, purchase) = answer(lane.submit(purchase).await?)?;
     let replayed = (status == StatusCode::OK).then_some([(IDEMPOTENT_REPLAYED, "true")]);

@@ -5,7 +5,7 @@
 //! Decides nothing that is unusual. That is for [`issue`], which locks what it reads: a customer to be changed, a coupon
 //! asked for by its name, a bank that may be empty, a rival who was faster.
 
-use std::collections::{HashMap, HashSet};
+use std::collections::HashSet;
 
 use time::OffsetDateTime;
 
@@ -152,9 +152,12 @@ fn opened(round: &Round<'_>, plans: &[Plan]) -> Vec<(usize, Option<BankKey>)> {
             _ => None,
         })
         .collect();
-    opened.sort_by_cached_key(|(index, _)| {
-        let row = round.rows[*index];
-        (row.account_id, row.advocate.external_id.clone(), row.advocate.email.as_ref().map(Email::key))
+    let (of, key) =
+        (|index: usize| round.rows[index], |row: &ReferralCodeToIssue| row.advocate.email.as_ref().map(Email::key));
+    opened.sort_by(|(one, _), (other, _)| {
+        let (one, other) = (of(*one), of(*other));
+        let by_id = (one.account_id, &one.advocate.external_id).cmp(&(other.account_id, &other.advocate.external_id));
+        by_id.then_with(|| key(one).cmp(&key(other)))
     });
     opened
 }
@@ -179,13 +182,14 @@ async fn store_new(
     moved: &[Moved],
     now: OffsetDateTime,
 ) -> Result<Result<Vec<(usize, Stored)>, First>, Abort> {
-    let (mut new, mut coupons) = (Vec::with_capacity(opened.len()), HashMap::with_capacity(opened.len()));
+    let mut new = Vec::with_capacity(opened.len());
+    let mut coupons: Vec<Option<Coupon>> = round.rows.iter().map(|_| None).collect();
     for (index, coupon) in opened {
         let Ok((entry, _)) = round.meant[index] else { return Err(Abort::LostRace) };
         let (row, code) = (round.rows[index], ReferralCode::generate(&mut rand::rng()));
         let place = coupon.as_ref().map(|(place, _)| *place);
         new.push(NewIssue { index, row, advocate: round.registry.get(entry), code, place });
-        coupons.extend(coupon.map(|(_, coupon)| (index, coupon)));
+        coupons[index] = coupon.map(|(_, coupon)| coupon);
     }
     if new.is_empty() {
         return Ok(Ok(Vec::new()));
@@ -200,14 +204,15 @@ async fn store_new(
         }
     };
     alone.answered(true);
-    let codes: HashMap<usize, ReferralCode> = new.into_iter().map(|new| (new.index, new.code)).collect();
+    let mut codes: Vec<Option<ReferralCode>> = round.rows.iter().map(|_| None).collect();
+    new.into_iter().for_each(|new| codes[new.index] = Some(new.code));
     drop(names);
     let mut stored = Vec::with_capacity(ids.len());
     for new in ids {
-        if let (Some(code), Ok((entry, want))) = (codes.get(&new.index), round.meant[new.index]) {
+        if let (Some(code), Ok((entry, want))) = (codes[new.index].take(), round.meant[new.index]) {
             round.registry.learn_id(entry, new.customer_id);
-            let coupon = coupons.remove(&new.index).and_then(|coupon| held(round, new.index, want, coupon));
-            stored.push((new.index, Stored::Now { id: new.id, code: code.clone(), coupon }));
+            let coupon = coupons[new.index].take().and_then(|coupon| held(round, new.index, want, coupon));
+            stored.push((new.index, Stored::Now { id: new.id, code, coupon }));
         }
     }
     Ok(Ok(stored))

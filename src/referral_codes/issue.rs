@@ -122,7 +122,7 @@ impl<'a> Round<'a> {
         let mut registry = match reading {
             Reading::Locking => customers::load(conn, &people).await?,
             Reading::Unlocked(_) => customers::look_up(conn, &people).await?,
-            Reading::Unseen(_) => Registry::default(),
+            Reading::Unseen(_) => Registry::with_room_for(people.len()),
         };
         let meant: Vec<Meant> = rows.iter().zip(wants).map(|(row, want)| identify(row, want, &mut registry)).collect();
         let existing = find_existing(conn, rows, &registry, &meant).await?;
