@@ -74,7 +74,8 @@ pub struct ServeArgs {
     /// Most requests worked on at once; more are asked to come again (503).
     #[arg(long, env = "GOODWORD_REQUESTS_IN_FLIGHT_MAX", default_value_t = 1024, value_parser = clap::value_parser!(u32).range(1..=65_536))]
     pub requests_in_flight_max: u32,
-    /// How many transactions record orders side by side, each on a connection of its own [default: the number of cores, at most 4]
+    /// How many transactions record orders side by side, each on a connection of its own; an order that comes alone has one more
+    /// [default: the number of cores, at most 4]
     #[arg(long, env = "GOODWORD_PURCHASE_WRITERS", value_parser = clap::value_parser!(u32).range(1..=64))]
     pub purchase_writers: Option<u32>,
     /// How many transactions issue referral codes side by side, never two for one account [default: the number of cores, at most 4]

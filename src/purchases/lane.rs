@@ -13,7 +13,8 @@ use crate::web::state::App;
 /// A way to have purchases recorded, many in one transaction.
 pub type PurchaseLane = Lane<Recorder>;
 
-/// Starts the lane. Reports of one order go to one writer, so in this process they never race.
+/// Starts the lane. Reports of one order go to one writer, so in this process they race only when one of them came alone;
+/// then, as between processes, the unique key decides.
 pub fn start(app: &App) -> PurchaseLane {
     let limits = app.limits.lanes;
     let layout = Layout {
