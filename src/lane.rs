@@ -14,7 +14,7 @@ use std::time::Instant;
 
 use futures_util::FutureExt;
 use metrics::{Gauge, Histogram};
-use tokio::sync::{Mutex, OwnedMutexGuard, mpsc, oneshot};
+use tokio::sync::{Mutex, OwnedMappedMutexGuard, OwnedMutexGuard, mpsc, oneshot};
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
@@ -176,6 +176,9 @@ struct Lone<W> {
     gauges: Gauges,
 }
 
+/// What stores single rows, while nobody else has it.
+type LoneWork<W> = OwnedMappedMutexGuard<Option<W>, W>;
+
 /// A caller who waits.
 struct Waiting<'l>(&'l AtomicUsize);
 
@@ -193,7 +196,7 @@ impl<W: Work> Clone for Lane<W> {
 
 impl<W: Work> Lane<W> {
     /// Starts the writers, each with its own work. Rows of which `writer_of` says the same go to the same writer, so
-    /// they are never in two transactions of this process at once.
+    /// they are never in two transactions of this process at once, unless writers are spared.
     pub fn start(layout: Layout, writer_of: fn(&W::Row) -> u64, work: impl Fn() -> W) -> Self {
         let (stop, writers) = (CancellationToken::new(), TaskTracker::new());
         let queues = (0..layout.writers.max(1))
@@ -251,10 +254,10 @@ impl<W: Work> Lane<W> {
     }
 
     /// What stores a row that is alone, if it is free and the lane is open.
-    fn lone(&self) -> Option<(&Lone<W>, OwnedMutexGuard<Option<W>>)> {
+    fn lone(&self) -> Option<(&Lone<W>, LoneWork<W>)> {
         let lone = self.0.lone.as_ref().filter(|_| !self.0.stop.is_cancelled())?;
         let work = Arc::clone(&lone.work).try_lock_owned().ok()?;
-        work.is_some().then_some((lone, work))
+        Some((lone, OwnedMutexGuard::try_map(work, Option::as_mut).ok()?))
     }
 
     /// What goes into which queue, and where its answer comes out.
@@ -278,12 +281,11 @@ impl<W: Work> Lane<W> {
 }
 
 /// Stores a row that came alone.
-async fn store_one<W: Work>(mut work: OwnedMutexGuard<Option<W>>, row: W::Row, gauges: Gauges) -> Reply<W> {
-    let Some(work) = work.as_mut() else { return Err(Refused::Closed) };
+async fn store_one<W: Work>(mut work: LoneWork<W>, row: W::Row, gauges: Gauges) -> Reply<W> {
     gauges.batch.record(1.0);
     gauges.wait.record(0.0);
     let (started, mut reply) = (Instant::now(), Err(Refused::Lost));
-    run_parts(work, std::slice::from_ref(&row), |_, done| reply = done.map_err(Refused::Failed)).await;
+    run_parts(&mut *work, std::slice::from_ref(&row), |_, done| reply = done.map_err(Refused::Failed)).await;
     gauges.commit.record(started.elapsed().as_secs_f64());
     reply
 }

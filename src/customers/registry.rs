@@ -25,7 +25,7 @@ pub enum Unclear {
 }
 
 /// The customers that a batch may touch.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 pub struct Registry {
     people: Vec<Known>,
     by_external_id: HashMap<(AccountId, OpaqueId), usize>,

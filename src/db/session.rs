@@ -52,7 +52,8 @@ impl Alone {
         &mut self.conn
     }
 
-    /// For the one statement that stores, all of it or nothing. From now on a fault may come after its commit.
+    /// For the one statement that stores, all of it or nothing, or for the next try after it answered that it stored nothing. From now
+    /// on a fault may come after its commit.
     pub fn storing(&mut self) -> &mut PgConnection {
         if self.stored == Progress::Nothing {
             self.stored = Progress::Sent;

@@ -1,6 +1,6 @@
 //! Issuing referral codes without a transaction. Most calls come from new advocates, who want a code, perhaps with a coupon
-//! of a bank: whom they mean is read without a lock, coupons are drawn from what was seen of their bank, and one statement
-//! stores all of it, provided that nothing has changed meanwhile.
+//! of a bank: whom they mean is read without a lock, or not at all as long as all who came were new; coupons are drawn from what was
+//! seen of their bank, and one statement stores all of it, provided that nothing has changed meanwhile and nobody was known.
 //!
 //! Decides nothing that is unusual. That is for [`issue`], which locks what it reads: a customer to be changed, a coupon
 //! asked for by its name, a bank that may be empty, a rival who was faster.
@@ -11,13 +11,13 @@ use time::OffsetDateTime;
 
 use super::desk::Desk;
 use super::insert::{self, NewIssue, SeenNames};
-use super::issue::{self, Plan, Reading, Round, Stored};
+use super::issue::{self, Meant, Plan, Reading, Round, Stored};
 use super::{HeldCoupon, Outcome, ReferralCodeToIssue, Wish};
 use crate::coupon_banks::claim::Want;
 use crate::coupon_banks::seen::{BankKey, Coupon, Moved};
 use crate::db::{self, Abort, Alone};
 use crate::types::codes::ReferralCode;
-use crate::types::email::Email;
+use crate::types::email::{Email, EmailKey};
 use crate::types::ids::{AccountId, CouponPlace};
 
 /// Rows of a batch, and what their writer saw before.
@@ -51,11 +51,12 @@ async fn try_few(alone: &mut Alone, few: &mut Few<'_>, now: OffsetDateTime) -> R
             Attempt::Issued(outcomes) => return Ok(Some(outcomes)),
             Attempt::NotForThis => return Ok(None),
             Attempt::SomebodyIsKnown => few.desk.newcomers.were_not(&accounts),
+            Attempt::WhoMatters => {}
         }
     }
     match attempt(alone, few, &accounts, Whom::LookedFor, now).await? {
         Attempt::Issued(outcomes) => Ok(Some(outcomes)),
-        Attempt::NotForThis | Attempt::SomebodyIsKnown => Ok(None),
+        Attempt::NotForThis | Attempt::SomebodyIsKnown | Attempt::WhoMatters => Ok(None),
     }
 }
 
@@ -75,6 +76,8 @@ enum Attempt {
     NotForThis,
     /// A customer's unique key refused all of it.
     SomebodyIsKnown,
+    /// A row would be refused that somebody who is known may be answered with what he has.
+    WhoMatters,
 }
 
 /// Issues referral codes as [`issue_few`], to callers who are taken for new or looked for.
@@ -89,15 +92,21 @@ async fn attempt(
     let rows: Vec<&ReferralCodeToIssue> = rows.iter().collect();
     let reading = if whom == Whom::AllNew { Reading::Unseen(desk) } else { Reading::Unlocked(desk) };
     let (mut round, plans) = Round::plan(alone.reading(), &rows, reading).await?;
-    if whom == Whom::LookedFor {
-        desk.newcomers.learn(accounts, is_everybody_new(&round));
+    let everybody_is_new = whom == Whom::AllNew || is_nobody_known(&round);
+    if !everybody_is_new {
+        desk.newcomers.learn(accounts, false);
+    }
+    if whom == Whom::AllNew && plans.iter().zip(&round.meant).any(|(plan, meant)| depends_on_whom(plan, meant)) {
+        return Ok(Attempt::WhoMatters);
     }
     if !plans.iter().enumerate().all(|(index, plan)| is_usual(&round, index, plan)) {
         return Ok(Attempt::NotForThis);
     }
     let (indexes, wanted): (Vec<usize>, Vec<Option<BankKey>>) = opened(&round, &plans).into_iter().unzip();
     let banks: Vec<BankKey> = wanted.iter().copied().flatten().collect();
-    let Some(mut drawn) = desk.banks.draw(alone.reading(), &banks).await? else { return Ok(Attempt::NotForThis) };
+    let Some(mut drawn) = desk.banks.draw(alone.reading(), &banks).await? else {
+        return Ok(if whom == Whom::AllNew { Attempt::WhoMatters } else { Attempt::NotForThis });
+    };
     let mut coupons = std::mem::take(&mut drawn.coupons).into_iter();
     let coupons = wanted.iter().map(|bank| bank.and_then(|_of_this| coupons.next()));
     let opened: Vec<(usize, Option<(CouponPlace, Coupon)>)> = indexes.into_iter().zip(coupons).collect();
@@ -110,7 +119,7 @@ async fn attempt(
         }
     };
     desk.banks.keep(drawn);
-    if whom == Whom::AllNew {
+    if everybody_is_new && !new.is_empty() {
         desk.newcomers.learn(accounts, true);
     }
     let mut stored: Vec<Option<Stored>> = plans.iter().map(satisfied).collect();
@@ -120,9 +129,14 @@ async fn attempt(
     Ok(outcomes.map_or(Attempt::NotForThis, Attempt::Issued))
 }
 
-/// Whether nobody of those whom the rows mean was known before.
-fn is_everybody_new(round: &Round<'_>) -> bool {
+/// Whether nobody of those whom the rows mean is known.
+fn is_nobody_known(round: &Round<'_>) -> bool {
     round.meant.iter().flatten().all(|(entry, _)| round.registry.get(*entry).id.is_none())
+}
+
+/// Whether a refusal depends on who is meant: what he has is answered even where nothing new is given out.
+fn depends_on_whom(plan: &Plan, meant: &Meant) -> bool {
+    matches!(plan, Plan::Refused(_)) && meant.is_ok()
 }
 
 /// Whether a row needs no lock: it stores nothing, or something new for somebody who stays as he is known.
@@ -152,14 +166,16 @@ fn opened(round: &Round<'_>, plans: &[Plan]) -> Vec<(usize, Option<BankKey>)> {
             _ => None,
         })
         .collect();
-    let (of, key) =
-        (|index: usize| round.rows[index], |row: &ReferralCodeToIssue| row.advocate.email.as_ref().map(Email::key));
     opened.sort_by(|(one, _), (other, _)| {
-        let (one, other) = (of(*one), of(*other));
+        let (one, other) = (round.rows[*one], round.rows[*other]);
         let by_id = (one.account_id, &one.advocate.external_id).cmp(&(other.account_id, &other.advocate.external_id));
-        by_id.then_with(|| key(one).cmp(&key(other)))
+        by_id.then_with(|| email_key(one).cmp(&email_key(other)))
     });
     opened
+}
+
+fn email_key(row: &ReferralCodeToIssue) -> Option<EmailKey> {
+    row.advocate.email.as_ref().map(Email::key)
 }
 
 fn satisfied(plan: &Plan) -> Option<Stored> {
@@ -218,7 +234,7 @@ async fn store_new(
     Ok(Ok(stored))
 }
 
-/// Whether the statement was refused because somebody stored the same, or drew from the same segment, first.
+/// Who was there first, if that is why the statement was refused.
 fn who_was_first(error: &sqlx::Error) -> Option<First> {
     match db::constraint(error)? {
         "customers_external_id_key" | "customers_email_key_key" => Some(First::SamePerson),

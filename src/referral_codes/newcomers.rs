@@ -9,7 +9,7 @@ use crate::types::ids::AccountId;
 
 /// Batches of nobody but new people, one after the other, before the next one's are taken for new.
 const STREAK_MIN: u32 = 4;
-/// The same, after many batches in which somebody was known after all.
+/// Most that are wanted, however often somebody was known after all.
 const STREAK_MAX: u32 = 1024;
 /// Most accounts that are remembered.
 const ACCOUNTS_MAX: usize = 1024;
@@ -36,21 +36,24 @@ impl Newcomers {
         accounts.iter().all(|account| self.0.get(account).is_some_and(|record| record.streak >= record.wanted))
     }
 
-    /// A batch of these accounts was new people only, or not.
+    /// A batch for which something was stored was of new people only, or somebody in a batch was known.
     pub fn learn(&mut self, accounts: &HashSet<AccountId>, all_new: bool) {
-        if self.0.len() + accounts.len() > ACCOUNTS_MAX {
+        let unknown = accounts.iter().filter(|account| !self.0.contains_key(account)).count();
+        if self.0.len() + unknown > ACCOUNTS_MAX {
             self.0.clear();
         }
         for account in accounts {
             let record = self.0.entry(*account).or_default();
             record.streak = if all_new { record.streak.saturating_add(1) } else { 0 };
+            // Having been right for long, it may be tried sooner after the next time it is wrong.
             if record.streak / 4 > record.wanted {
                 record.wanted = (record.wanted / 2).max(STREAK_MIN);
             }
         }
     }
 
-    /// Somebody of these accounts was taken for new and is not: that cost a statement, so it is tried less often.
+    /// Somebody of these accounts was taken for new and is not: that cost a statement, and a look at the bank, so it is tried less
+    /// often.
     pub fn were_not(&mut self, accounts: &HashSet<AccountId>) {
         for account in accounts {
             let record = self.0.entry(*account).or_default();

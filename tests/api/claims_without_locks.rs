@@ -242,33 +242,71 @@ async fn after_new_advocates_the_next_one_is_stored_without_a_look() {
     panic!("each claim looked for its advocate, or at the bank");
 }
 
-#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn who_is_taken_for_new_and_is_known_is_found() {
+/// A bank of so many codes, C1 with one of them, C2 with none, and a server to which so many new advocates came that it takes the next
+/// for new, too.
+async fn used_to_new_advocates(codes: usize) -> (TestApp, Bank, Answer, Detour) {
     let app = TestApp::start().await;
-    let codes: Vec<String> = (0..52).map(|number| format!("A{number}")).collect();
+    let codes: Vec<String> = (0..codes).map(|number| format!("A{number}")).collect();
     let bank = app.bank(&codes.iter().map(String::as_str).collect::<Vec<_>>()).await;
     let ada = app.advocate("C1").email("ada@example.com").out_of(&bank).await.expect(201);
     app.advocate("C2").email("bob@example.com").await.expect(201);
     let detour = Detour::start(&app).await;
-    let ask = |customer: Value| {
-        let mut call = wish("", bank.id);
-        call["customer"] = customer;
-        detour.shop.post("/v1/referral_codes", call)
-    };
     new_advocates(&detour, &bank, 0..4).await;
-    let again = ask(json!({ "id": "C1" })).await.expect(200);
-    assert_eq!(again["coupon_code"], ada["coupon_code"]);
-    new_advocates(&detour, &bank, 4..12).await;
-    let again = ask(json!({ "email": "ADA@example.com" })).await.expect(200);
-    assert_eq!(again["coupon_code"], ada["coupon_code"]);
-    new_advocates(&detour, &bank, 12..28).await;
-    ask(json!({ "id": "C1", "email": "bob@example.com" })).await.refused(409, "identity_conflict");
-    new_advocates(&detour, &bank, 28..50).await;
-    // Known, and without a code of the bank until now.
-    let first = ask(json!({ "id": "C2" })).await.expect(200);
-    assert!(first["coupon_code"].is_string());
-    assert_eq!(app.count("select count(*) from customers").await, 52);
-    assert_eq!(app.count("select count(*) from referral_codes where position is not null").await, 52);
+    (app, bank, ada, detour)
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn who_is_taken_for_new_and_is_known_is_found() {
+    let known = [
+        (json!({ "id": "C1" }), Some(200)),
+        (json!({ "email": "ADA@example.com" }), Some(200)),
+        (json!({ "id": "C1", "email": "new@example.com", "first_name": "Ada" }), Some(200)),
+        (json!({ "id": "C1", "email": "bob@example.com" }), None),
+    ];
+    for (customer, status) in known {
+        let (app, bank, ada, detour) = used_to_new_advocates(6).await;
+        let mut call = wish("", bank.id);
+        call["customer"] = customer.clone();
+        let answer = detour.shop.post("/v1/referral_codes", call).await;
+        match status {
+            Some(status) => assert_eq!(answer.expect(status)["coupon_code"], ada["coupon_code"], "{customer}"),
+            None => drop(answer.refused(409, "identity_conflict")),
+        }
+        // Known, and without a code of the bank until now.
+        assert!(claim(&detour, "C2", &bank).await.expect(200)["coupon_code"].is_string());
+        assert_eq!(app.count("select count(*) from customers").await, 6, "{customer}");
+        assert_eq!(app.count("select count(*) from referral_codes where position is not null").await, 6, "{customer}");
+        detour.stop().await;
+        app.finish().await;
+    }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn who_is_taken_for_new_is_answered_with_what_he_has_where_nothing_new_is_given_out() {
+    let (app, bank, ada, detour) = used_to_new_advocates(5).await;
+    let is_adas = |answer: Answer| assert_eq!(answer.expect(200)["coupon_code"], ada["coupon_code"]);
+    claim(&detour, "N9", &bank).await.refused(409, "bank_exhausted");
+    is_adas(claim(&detour, "C1", &bank).await);
+    app.patch("/v1/campaigns/53345", json!({ "archived": true })).await.expect(200);
+    // By then nobody remembers that it was not.
+    tokio::time::sleep(std::time::Duration::from_millis(1100)).await;
+    claim(&detour, "N9", &bank).await.refused(409, "campaign_inactive");
+    is_adas(claim(&detour, "C1", &bank).await);
+    let mut call = wish("C1", bank.id);
+    call["customer"]["email"] = json!("bob@example.com");
+    detour.shop.post("/v1/referral_codes", call).await.refused(409, "identity_conflict");
+    detour.stop().await;
+    app.finish().await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn calls_by_one_person_who_is_taken_for_new_get_one_code() {
+    let (app, bank, _ada, detour) = used_to_new_advocates(8).await;
+    let answers = join_all((0..6).map(|_| claim(&detour, "N9", &bank))).await;
+    let codes: std::collections::HashSet<String> =
+        answers.into_iter().map(|answer| answer["coupon_code"].to_string()).collect();
+    assert_eq!(codes.len(), 1, "{codes:?}");
+    assert_eq!(app.count("select count(*) from customers where external_id = 'N9'").await, 1);
     detour.stop().await;
     app.finish().await;
 }
