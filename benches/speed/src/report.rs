@@ -164,8 +164,8 @@ impl Report {
             .collect();
         format!(
             "{} rounds of {} s. \"To its best\": against the yardstick at its best client count (P1 {clients_purchase}, \
-            insert {clients_insert}, shuffle key {clients_shuffle_key}). Pools of the one-statement handler: {pool_64} at \
-            64 connections, {pool_256} at 256.\nThe server used at most {memory}. Imports: {}.\n\
+            insert {clients_insert}, shuffle key {clients_shuffle_key}). Pools of the one-statement handler: 1 at \
+            one connection, {pool_64} at 64, {pool_256} at 256.\nThe server used at most {memory}. Imports: {}.\n\
             {cores} cores of {processor}, {file_system}, {sync_us} us to bring a write to the disk.{}",
             self.rounds,
             self.seconds,

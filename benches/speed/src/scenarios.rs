@@ -104,7 +104,8 @@ pub fn all(bench: &Bench<'_>, quick: bool) -> Vec<Scenario> {
         pgbench("insert-64", Script::PlainInsert, 64),
         http("echo-64", Target::Echo { threads: 1 }, 64, best.threads_echo),
         http("purchases-1", Target::Goodword, 1, 1),
-        http("one-statement-1", one_statement(best.pool_64), 1, 1),
+        // A client who is alone is served best by one connection: of several, each is used in its turn, and has grown cold.
+        http("one-statement-1", one_statement(1), 1, 1),
         http("purchases-256", Target::Goodword, 256, ours),
         http("one-statement-256", one_statement(best.pool_256), 256, best.threads_one_statement),
         claims("claims-one-bank", bench.sizes.large, 1, true),
