@@ -16,6 +16,7 @@ from .wire import Cut, NotSent, basic
 
 COUPONS = 20_000
 RECOVERY_S = 30
+TRANSACTION_S = 2
 HALF_SENT = 8
 
 PURCHASES_SQL = """
@@ -29,9 +30,8 @@ CODES_SQL = """
     select cu.external_id, r.code, c.code from referral_codes r
     join customers cu on cu.account_id = r.account_id and cu.id = r.customer_id
     left join coupons c on c.account_id = r.account_id and c.segment_id = r.segment_id and c.position = r.position"""
-COUNTS_SQL = """
-    select (select count(*) from coupons), (select count(*) from coupon_retirements),
-        (select count(*) from pg_stat_activity where state like 'idle in transaction%')"""
+COUNTS_SQL = "select (select count(*) from coupons), (select count(*) from coupon_retirements)"
+IDLE_SQL = "select pid, xact_start::text from pg_stat_activity where state like 'idle in transaction%'"
 
 
 def run(machine, report, rounds, seconds, seed):
@@ -200,9 +200,18 @@ class Crashes:
         purchases = [Purchase(order, int(id), Decimal(amount), coupon, advocate, reason, int(conversions))
                      for order, id, amount, coupon, advocate, reason, conversions in rows]
         codes = [Code(*row) for row in on.query(self.data_dir, CODES_SQL)]
-        [[coupons, retired, idle]] = on.query(self.data_dir, COUNTS_SQL)
+        [[coupons, retired]] = on.query(self.data_dir, COUNTS_SQL)
         counts = self.shop.connect().get(f"/v1/coupon_banks/{self.shop.bank}").json()["counts"]
-        return State(purchases, codes, int(coupons), int(retired), counts, COUPONS, int(idle))
+        return State(purchases, codes, int(coupons), int(retired), counts, COUPONS, self.idle_in_transaction())
+
+    def idle_in_transaction(self):
+        """Sessions whose transaction does not end. A worker's may be between two of its statements when one looks."""
+        give_up = time.monotonic() + TRANSACTION_S
+        left = {tuple(row) for row in on.query(self.data_dir, IDLE_SQL)}
+        while left and time.monotonic() < give_up:
+            time.sleep(0.05)
+            left &= {tuple(row) for row in on.query(self.data_dir, IDLE_SQL)}
+        return len(left)
 
     def violations(self, state):
         found = self.load.errors[:]
