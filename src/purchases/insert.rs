@@ -9,7 +9,7 @@ use time::OffsetDateTime;
 
 use super::store::columns_of;
 use super::{OrderKey, Product, PurchaseToRecord};
-use crate::attribution::{Attribution, Considered, Decision, Fraud, Reason};
+use crate::attribution::{Attribution, Considered, Decision, Fraud};
 use crate::conversions::Status;
 use crate::types::codes::RecordedCode;
 use crate::types::email::Email;
@@ -113,92 +113,30 @@ pub async fn insert_one(
     new: &NewPurchase<'_>,
     now: OffsetDateTime,
 ) -> sqlx::Result<Option<Ids>> {
-    match &new.decision.outcome {
-        Ok(found) => insert_attributed(conn, new, found, now).await,
-        Err(reason) => insert_unattributed(conn, new, *reason, now).await,
-    }
-}
-
-/// An order that led to nobody has no conversion, and need not have its table opened.
-async fn insert_unattributed(
-    conn: &mut PgConnection,
-    new: &NewPurchase<'_>,
-    reason: Reason,
-    now: OffsetDateTime,
-) -> sqlx::Result<Option<Ids>> {
     let NewPurchase { row, customer_id, decision } = new;
-    let customer = &row.customer;
-    let stored = sqlx::query_scalar!(
-        r#"with purchase as (
-            insert into purchases (account_id, source, order_id, amount, currency, email, new_customer, ordered_at, customer_id,
-                customer_external_id, customer_email, customer_first_name, customer_last_name, products, ip_address, coupon_code,
-                referral_code, reason, conflicting_codes, considered, created_at, user_agent, channel)
-            values ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, $17, $18, $19, $20, $21, $22, $23)
-            on conflict on constraint purchases_source_order_id_key do nothing
-            returning account_id, id
-        ), event as (
-            insert into events (account_id, kind, subjects, created_at)
-            select account_id, 'purchase.recorded', array[id], $21 from purchase
-        )
-        select id as "id: PurchaseId" from purchase"#,
-        row.key.account_id as AccountId,
-        &row.key.source,
-        row.key.order_id.as_str(),
-        row.total.amount(),
-        row.total.currency().code(),
-        row.email.as_ref().map(Email::as_str),
-        row.new_customer,
-        row.date.unwrap_or(now),
-        *customer_id as Option<CustomerId>,
-        customer.external_id.as_ref().map(OpaqueId::as_str),
-        customer.email.as_ref().map(Email::as_str),
-        customer.first_name.as_ref().map(Name::as_str),
-        customer.last_name.as_ref().map(Name::as_str),
-        Json(row.products.as_deref().unwrap_or_default()) as Json<&[Product]>,
-        row.ip_address.map(|ip| ip.to_string()),
-        row.coupon_code.as_ref().map(RecordedCode::as_str),
-        row.referral_code.as_ref().map(RecordedCode::as_str),
-        reason.as_str(),
-        decision.conflicting_codes,
-        Json(decision.considered.as_slice()) as Json<&[Considered]>,
-        now,
-        row.user_agent.as_ref().map(UserAgent::as_str),
-        row.channel.as_str()
-    )
-    .fetch_optional(conn)
-    .await?;
-    Ok(stored.map(|purchase| Ids { purchase, conversion: None }))
-}
-
-async fn insert_attributed(
-    conn: &mut PgConnection,
-    new: &NewPurchase<'_>,
-    found: &Attribution,
-    now: OffsetDateTime,
-) -> sqlx::Result<Option<Ids>> {
-    let NewPurchase { row, customer_id, decision } = new;
-    let (customer, fraud) = (&row.customer, found.fraud);
+    let (found, customer) = (decision.outcome.as_ref().ok(), &row.customer);
+    let fraud = found.map(|found| found.fraud).unwrap_or_default();
     let stored = sqlx::query!(
         r#"with purchase as (
             insert into purchases (account_id, source, order_id, amount, currency, email, new_customer, ordered_at, customer_id,
                 customer_external_id, customer_email, customer_first_name, customer_last_name, products, ip_address, coupon_code,
-                referral_code, attributed_via, attributed_referral_code_id, conflicting_codes, considered, created_at, user_agent,
+                referral_code, attributed_via, attributed_referral_code_id, reason, conflicting_codes, considered, created_at, user_agent,
                 channel, visited_at)
-            values ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, $17, $18, $19, $20, $21, $22, $29, $30, $31)
+            values ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, $17, $18, $19, $20, $21, $22, $23, $30, $31, $32)
             on conflict on constraint purchases_source_order_id_key do nothing
             returning account_id, id
         ), conversion as (
             insert into conversions (account_id, purchase_id, campaign_id, referral_code_id, status,
                 same_email, fuzzy_email, same_customer, same_shopper, created_at)
-            select account_id, id, $23, $19, $24, $25, $26, $27, $28, $22 from purchase
+            select account_id, id, $24, $19, $25, $26, $27, $28, $29, $23 from purchase where $19::bigint is not null
             returning account_id, id
         ), event as (
             insert into events (account_id, kind, subjects, created_at)
-            select account_id, 'purchase.recorded', array[id], $22 from purchase
+            select account_id, 'purchase.recorded', array[id], $23 from purchase
             union all
-            select account_id, 'conversion.created', array[id], $22 from conversion
+            select account_id, 'conversion.created', array[id], $23 from conversion
             union all
-            select account_id, 'conversion.refused', array[id], $22 from conversion where $24 = 'rejected'
+            select account_id, 'conversion.refused', array[id], $23 from conversion where $25 = 'rejected'
         )
         select id as "purchase: PurchaseId", (select id from conversion) as "conversion: ConversionId" from purchase"#,
         row.key.account_id as AccountId,
@@ -218,20 +156,21 @@ async fn insert_attributed(
         row.ip_address.map(|ip| ip.to_string()),
         row.coupon_code.as_ref().map(RecordedCode::as_str),
         row.referral_code.as_ref().map(RecordedCode::as_str),
-        found.via.as_str(),
-        found.holder.referral_code_id as ReferralCodeId,
+        found.map(|found| found.via.as_str()),
+        found.map(|found| found.holder.referral_code_id) as Option<ReferralCodeId>,
+        decision.outcome.as_ref().err().map(|reason| reason.as_str()),
         decision.conflicting_codes,
         Json(decision.considered.as_slice()) as Json<&[Considered]>,
         now,
-        found.holder.campaign_id as CampaignId,
-        Status::initial(found, row.channel).as_str(),
+        found.map(|found| found.holder.campaign_id) as Option<CampaignId>,
+        found.map(|found| Status::initial(found, row.channel).as_str()),
         fraud.same_email,
         fraud.fuzzy_email,
         fraud.same_customer,
         fraud.same_shopper,
         row.user_agent.as_ref().map(UserAgent::as_str),
         row.channel.as_str(),
-        found.visited_at
+        found.and_then(|found| found.visited_at)
     )
     .fetch_optional(conn)
     .await?;
