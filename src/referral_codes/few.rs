@@ -17,7 +17,7 @@ use crate::coupon_banks::claim::Want;
 use crate::coupon_banks::seen::{BankKey, Coupon, Moved};
 use crate::db::{self, Abort, Alone};
 use crate::types::codes::ReferralCode;
-use crate::types::email::{Email, EmailKey};
+use crate::types::email::Email;
 use crate::types::ids::{AccountId, CouponPlace};
 
 /// Rows of a batch, and what their writer saw before.
@@ -166,16 +166,11 @@ fn opened(round: &Round<'_>, plans: &[Plan]) -> Vec<(usize, Option<BankKey>)> {
             _ => None,
         })
         .collect();
-    opened.sort_by(|(one, _), (other, _)| {
-        let (one, other) = (round.rows[*one], round.rows[*other]);
-        let by_id = (one.account_id, &one.advocate.external_id).cmp(&(other.account_id, &other.advocate.external_id));
-        by_id.then_with(|| email_key(one).cmp(&email_key(other)))
+    opened.sort_by_cached_key(|(index, _)| {
+        let row = round.rows[*index];
+        (row.account_id, row.advocate.external_id.clone(), row.advocate.email.as_ref().map(Email::key))
     });
     opened
-}
-
-fn email_key(row: &ReferralCodeToIssue) -> Option<EmailKey> {
-    row.advocate.email.as_ref().map(Email::key)
 }
 
 fn satisfied(plan: &Plan) -> Option<Stored> {

@@ -39,6 +39,12 @@ impl Claim {
     }
 }
 
+/// A bank of so many codes.
+async fn bank_of(app: &TestApp, codes: usize) -> Bank {
+    let codes: Vec<String> = (0..codes).map(|number| format!("A{number}")).collect();
+    app.bank(&codes.iter().map(String::as_str).collect::<Vec<_>>()).await
+}
+
 fn wish(advocate: &str, bank: i64) -> Value {
     json!({ "campaign": { "id": 53345 }, "customer": { "id": advocate }, "coupon_bank_id": { "id": bank } })
 }
@@ -151,8 +157,7 @@ async fn a_campaign_is_taken_as_it_is_at_each_claim() {
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_claim_relies_on_what_the_one_before_it_saw() {
     let app = TestApp::start().await;
-    let codes: Vec<String> = (0..40).map(|number| format!("A{number}")).collect();
-    let bank = app.bank(&codes.iter().map(String::as_str).collect::<Vec<_>>()).await;
+    let bank = bank_of(&app, 40).await;
     let detour = Detour::start(&app).await;
     // A slow machine may take longer than what was seen is remembered; not each time.
     for number in 0..20 {
@@ -225,8 +230,7 @@ async fn new_advocates(detour: &Detour, bank: &Bank, names: std::ops::Range<usiz
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn after_new_advocates_the_next_one_is_stored_without_a_look() {
     let app = TestApp::start().await;
-    let codes: Vec<String> = (0..40).map(|number| format!("A{number}")).collect();
-    let bank = app.bank(&codes.iter().map(String::as_str).collect::<Vec<_>>()).await;
+    let bank = bank_of(&app, 40).await;
     let detour = Detour::start(&app).await;
     // A slow machine may take longer than what was seen is remembered; not each time.
     for number in 0..40 {
@@ -246,8 +250,7 @@ async fn after_new_advocates_the_next_one_is_stored_without_a_look() {
 /// for new, too.
 async fn used_to_new_advocates(codes: usize) -> (TestApp, Bank, Answer, Detour) {
     let app = TestApp::start().await;
-    let codes: Vec<String> = (0..codes).map(|number| format!("A{number}")).collect();
-    let bank = app.bank(&codes.iter().map(String::as_str).collect::<Vec<_>>()).await;
+    let bank = bank_of(&app, codes).await;
     let ada = app.advocate("C1").email("ada@example.com").out_of(&bank).await.expect(201);
     app.advocate("C2").email("bob@example.com").await.expect(201);
     let detour = Detour::start(&app).await;
