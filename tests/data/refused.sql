@@ -558,19 +558,6 @@ update shares set ip_address = repeat('x', 46)
 update shares set created_at = 'infinity'
 update shares set created_at = '-infinity'
 
--- events_kind_check
-insert into events (account_id, kind, subjects, created_at) values (1, 'purchase.lost', array[1], now())
-
--- events_subjects_check
-insert into events (account_id, kind, subjects, created_at) values (1, 'purchase.recorded', array[]::bigint[], now())
-
--- events_created_at_check
-insert into events (account_id, kind, subjects, created_at) values (1, 'purchase.recorded', array[1], 'infinity')
-insert into events (account_id, kind, subjects, created_at) values (1, 'purchase.recorded', array[1], '-infinity')
-
--- events_place_check
-insert into events (account_id, kind, subjects, created_at, place) values (1, 'purchase.recorded', array[1], now(), 0)
-
 -- event_feeds_last_place_check
 update event_feeds set last_place = -1
 
