@@ -6,6 +6,8 @@
 //! nobody beside it need not wake a writer at all. A caller who goes away disturbs nothing. Knows neither the database nor
 //! what a row means: that is its [`Work`].
 
+mod seen_through;
+
 use std::ops::Range;
 use std::panic::AssertUnwindSafe;
 use std::sync::Arc;
@@ -17,6 +19,8 @@ use metrics::{Gauge, Histogram};
 use tokio::sync::{Mutex, OwnedMappedMutexGuard, OwnedMutexGuard, mpsc, oneshot};
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
+
+use self::seen_through::SeenThrough;
 
 /// What a lane does with its rows.
 pub trait Work: Send + 'static {
@@ -228,8 +232,8 @@ impl<W: Work> Lane<W> {
     pub async fn submit(&self, row: W::Row) -> Reply<W> {
         let (_waiting, is_alone) = self.wait();
         if is_alone && let Some((lone, work)) = self.lone() {
-            let stored = store_one(work, row, lone.gauges.clone());
-            return self.0.writers.spawn(stored).await.unwrap_or(Err(Refused::Lost));
+            let stored = self.0.writers.track_future(store_one(work, row, lone.gauges.clone()));
+            return SeenThrough::new(stored).await.unwrap_or(Err(Refused::Lost));
         }
         let (queue, job, answered) = self.job(row);
         queue.try_send(job).map_err(|refused| match refused {
