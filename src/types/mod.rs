@@ -11,6 +11,7 @@ pub mod ids;
 pub mod money;
 pub mod page;
 pub mod self_referral;
+pub mod streak;
 pub mod text;
 pub mod unit;
 pub mod url;
