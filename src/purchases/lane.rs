@@ -4,10 +4,12 @@ use std::hash::{DefaultHasher, Hash, Hasher};
 
 use sqlx::PgPool;
 
-use super::{PurchaseToRecord, Recorded, record};
+use super::record::{self, Few};
+use super::{PurchaseToRecord, Recorded};
 use crate::db::{Fault, Session};
 use crate::lane::{Cut, Lane, Layout, Place, Work};
 use crate::types::clock::Clock;
+use crate::types::streak::Streak;
 use crate::web::state::App;
 
 /// A way to have purchases recorded, many in one transaction.
@@ -39,6 +41,8 @@ pub(super) fn writer_of(purchase: &PurchaseToRecord) -> u64 {
 pub struct Recorder {
     session: Session,
     clock: Clock,
+    /// How long in a row batches brought nothing but new orders.
+    news: Streak,
 }
 
 impl Recorder {
@@ -49,7 +53,7 @@ impl Recorder {
 
     /// One that works on the database that a pool leads to. Takes no connection of the pool's.
     pub fn on(pool: &PgPool, clock: Clock) -> Self {
-        Self { session: Session::new((*pool.connect_options()).clone()), clock }
+        Self { session: Session::new((*pool.connect_options()).clone()), clock, news: Streak::default() }
     }
 }
 
@@ -61,7 +65,7 @@ impl Work for Recorder {
     async fn run(&mut self, rows: &[PurchaseToRecord]) -> Result<Vec<Recorded>, Fault> {
         let (session, now) = (&mut self.session, self.clock.now());
         if rows.len() <= record::FEW {
-            let mut few = rows;
+            let mut few = Few { rows, news: &mut self.news };
             return session.alone(|alone, few, now| Box::pin(record::record_few(alone, few, now)), &mut few, now).await;
         }
         session.transact(|conn, rows, now| Box::pin(record::record_batch(conn, rows, now)), rows, now).await

@@ -3,6 +3,7 @@
 //! [`record`] is the one way in. An order is never refused because of its codes.
 
 pub mod bulk;
+mod code_book;
 mod confirm;
 pub mod explain;
 pub mod facts;
@@ -11,6 +12,7 @@ pub mod insert;
 pub mod lane;
 pub mod list;
 pub mod list_store;
+mod plain;
 pub mod record;
 pub mod refunds;
 mod replace;

@@ -9,58 +9,85 @@ use std::collections::HashMap;
 use sqlx::PgConnection;
 use time::OffsetDateTime;
 
-use super::insert::{self, Ids, NewPurchase, Stored};
-use super::visits::Visits;
+use super::code_book::CodeBook;
+use super::insert::{self, Ids, NewPurchase};
+use super::plain::{Found, PlainOrder};
 use super::{AttributedTo, Conversion, OrderKey, Purchase, PurchaseToRecord, Recorded, confirm, facts, store};
-use crate::attribution::{self, Attribution, Block, Buyer, Decision, Evidence, EvidenceKind, Finding, Holder};
+use crate::attribution::{self, Attribution, Buyer, Decision};
 use crate::conversions::Status;
 use crate::customers;
 use crate::db::{Abort, Alone};
-use crate::referral_codes::holders::{self, CodeHolder};
 use crate::types::channel::Channel;
-use crate::types::codes::{CodeKey, RecordedCode};
-use crate::types::ids::{AccountId, ConversionId, CustomerId};
+use crate::types::ids::{ConversionId, CustomerId};
+use crate::types::streak::Streak;
 use crate::types::text::Name;
 
 /// Most rows that are recorded without a transaction around them.
 pub const FEW: usize = insert::FEW;
 
+/// Rows of a batch, and how long in a row batches brought nothing but new orders.
+pub struct Few<'r> {
+    pub rows: &'r [PurchaseToRecord],
+    pub news: &'r mut Streak,
+}
+
 /// Records at most [`FEW`] purchases: what their codes lead to is read, and one statement stores them with their
-/// conversions. Answers in the order of `rows`. Aborts when an order is neither stored by us nor found.
-pub async fn record_few(
-    alone: &mut Alone,
-    rows: &[PurchaseToRecord],
-    now: OffsetDateTime,
-) -> Result<Vec<Recorded>, Abort> {
-    let batch = Batch::decide(alone.reading(), rows, now).await?;
-    let ids = match batch.new.as_slice() {
-        [one] => {
-            let stored = insert::insert_one(alone.storing(), one, now).await?;
-            stored.map(|ids| (one.row.key.clone(), ids)).into_iter().collect()
+/// conversions. Answers in the order of the rows. As long as all orders were new, nobody looks whether they were recorded before:
+/// the unique key refuses all of them when one was. Aborts when a rival records one of them meanwhile.
+pub async fn record_few(alone: &mut Alone, few: &mut Few<'_>, now: OffsetDateTime) -> Result<Vec<Recorded>, Abort> {
+    let mut batch = Batch::of(few.rows);
+    let is_bold = few.news.is_long();
+    if !is_bold {
+        batch.set_known_aside(alone.reading()).await?;
+    }
+    let (mut new, mut stored) = match batch.plain().filter(|_| is_bold) {
+        Some(plain) => batch.store_plain(alone, &plain, now).await?,
+        None => {
+            let new = batch.decide(alone.reading(), now).await?;
+            let stored = store(alone, &new, now).await?;
+            (new, stored)
         }
-        few => insert::insert_few(alone.storing(), few, now).await?,
     };
-    alone.answered(!ids.is_empty());
-    let mut answers = batch.answer(alone.reading(), ids, now).await?;
-    for index in better_reports(&answers, rows) {
-        answers[index] = confirm::confirm(alone.storing(), &rows[index], now).await?;
+    if stored.is_some() {
+        few.news.went_on(batch.known.is_empty());
+    } else if is_bold {
+        few.news.broke();
+        batch.set_known_aside(alone.reading()).await?;
+        new.retain(|new| !batch.known.contains_key(&new.row.key));
+        stored = store(alone, &new, now).await?;
+    }
+    let mut answers = batch.answer(&new, &stored.ok_or(Abort::LostRace)?, now)?;
+    for index in better_reports(&answers, few.rows) {
+        answers[index] = confirm::confirm(alone.storing(), &few.rows[index], now).await?;
         alone.answered(true);
     }
     Ok(answers)
 }
 
-/// Records any number of purchases, all rows in one transaction of the caller's. Otherwise as [`record_few`].
+/// Stores new purchases, all of them or none: then one was recorded before.
+async fn store(alone: &mut Alone, new: &[NewPurchase<'_>], now: OffsetDateTime) -> sqlx::Result<Option<Vec<Ids>>> {
+    if new.is_empty() {
+        return Ok(Some(Vec::new()));
+    }
+    let stored = insert::insert(alone.storing(), new, now).await?;
+    alone.answered(stored.is_some());
+    Ok(stored)
+}
+
+/// Records any number of purchases, all rows in one transaction of the caller's. Otherwise as [`record_few`], but looks first.
 pub async fn record_batch(
     conn: &mut PgConnection,
     rows: &[PurchaseToRecord],
     now: OffsetDateTime,
 ) -> Result<Vec<Recorded>, Abort> {
-    let batch = Batch::decide(conn, rows, now).await?;
-    let mut ids = HashMap::with_capacity(batch.new.len());
-    for few in batch.new.chunks(FEW) {
-        ids.extend(insert::insert_few(conn, few, now).await?);
+    let mut batch = Batch::of(rows);
+    batch.set_known_aside(conn).await?;
+    let new = batch.decide(conn, now).await?;
+    let mut stored = Vec::with_capacity(new.len());
+    for few in new.chunks(FEW) {
+        stored.extend(insert::insert(conn, few, now).await?.ok_or(Abort::LostRace)?);
     }
-    let mut answers = batch.answer(conn, ids, now).await?;
+    let mut answers = batch.answer(&new, &stored, now)?;
     for index in better_reports(&answers, rows) {
         answers[index] = confirm::confirm(conn, &rows[index], now).await?;
     }
@@ -75,64 +102,93 @@ fn better_reports(answers: &[Recorded], rows: &[PurchaseToRecord]) -> Vec<usize>
     better
 }
 
-/// Reports of orders, and what is to be stored of them.
+/// Reports of orders, and what is known of those that were recorded before.
 struct Batch<'a> {
     rows: &'a [PurchaseToRecord],
     /// Of several reports of one order the first, in the order of their keys. The others are repeats of it.
-    new: Vec<NewPurchase<'a>>,
+    firsts: Vec<&'a PurchaseToRecord>,
+    known: HashMap<OrderKey, Purchase>,
     evidence: CodeBook,
 }
 
 impl<'a> Batch<'a> {
-    /// Decides who referred each order, on what its codes lead to.
-    async fn decide(conn: &mut PgConnection, rows: &'a [PurchaseToRecord], now: OffsetDateTime) -> sqlx::Result<Self> {
+    fn of(rows: &'a [PurchaseToRecord]) -> Self {
         let mut firsts: Vec<&PurchaseToRecord> = rows.iter().collect();
         // A stable sort: of one order's reports the first stays first.
         firsts.sort_by_key(|row| &row.key);
         firsts.dedup_by_key(|row| &row.key);
-        let evidence = CodeBook::load(conn, &firsts).await?;
-        let friends = recognise(conn, &firsts).await?;
-        let new = firsts.into_iter().zip(friends).map(|(row, customer_id)| {
-            let decision = attribution::decide(&buyer(row), &evidence.about(row, now), attribution::LEGACY_PRECEDENCE);
+        Self { rows, firsts, known: HashMap::new(), evidence: CodeBook::default() }
+    }
+
+    /// Finds the orders that were recorded before. They are no longer among the first reports.
+    async fn set_known_aside(&mut self, conn: &mut PgConnection) -> sqlx::Result<()> {
+        let keys: Vec<&OrderKey> = self.firsts.iter().map(|row| &row.key).collect();
+        let found = store::find_all(conn, &keys).await?;
+        self.known.extend(found.into_iter().map(|purchase| (purchase.key.clone(), purchase)));
+        self.firsts.retain(|row| !self.known.contains_key(&row.key));
+        Ok(())
+    }
+
+    /// Decides who referred each new order, on what its codes lead to.
+    async fn decide(&mut self, conn: &mut PgConnection, now: OffsetDateTime) -> sqlx::Result<Vec<NewPurchase<'a>>> {
+        self.evidence = CodeBook::load(conn, &self.firsts).await?;
+        let friends = recognise(conn, &self.firsts).await?;
+        Ok(self.rule(friends, now))
+    }
+
+    /// Decides who referred each new order, on the evidence that was found.
+    fn rule(&self, friends: Vec<Option<CustomerId>>, now: OffsetDateTime) -> Vec<NewPurchase<'a>> {
+        let new = self.firsts.iter().zip(friends).map(|(row, customer_id)| {
+            let evidence = self.evidence.about(row, now);
+            let decision = attribution::decide(&buyer(row), &evidence, attribution::LEGACY_PRECEDENCE);
             NewPurchase { row, customer_id, decision }
         });
-        Ok(Self { rows, new: new.collect(), evidence })
+        new.collect()
+    }
+
+    /// The order of the batch, if there is but one and it may be plain.
+    fn plain(&self) -> Option<PlainOrder<'a>> {
+        let [row] = self.firsts.as_slice() else { return None };
+        PlainOrder::of(row, &buyer(row))
+    }
+
+    /// Stores an order if it is plain, and else as any other on what was found. What is stored is nothing if it was recorded before.
+    async fn store_plain(
+        &mut self,
+        alone: &mut Alone,
+        plain: &PlainOrder<'a>,
+        now: OffsetDateTime,
+    ) -> sqlx::Result<(Vec<NewPurchase<'a>>, Option<Vec<Ids>>)> {
+        let found = plain.store(alone.storing(), now).await?;
+        alone.answered(found.as_ref().is_some_and(|found| found.stored.is_some()));
+        let Some(Found { coupon, stored }) = found else { return Ok((Vec::new(), None)) };
+        if let Some(holder) = coupon {
+            self.evidence.learn(plain.account(), plain.coupon().clone(), holder);
+        }
+        let new = self.rule(vec![None], now);
+        let stored = match stored {
+            Some(ids) => Some(vec![ids]),
+            None => store(alone, &new, now).await?,
+        };
+        Ok((new, stored))
     }
 
     /// Answers each row: with what was stored of it now, or with how it compares to what was stored before.
-    async fn answer(
-        self,
-        conn: &mut PgConnection,
-        mut ids: Stored,
-        now: OffsetDateTime,
-    ) -> Result<Vec<Recorded>, Abort> {
-        let mut purchases: HashMap<&OrderKey, Purchase> = HashMap::with_capacity(self.new.len());
-        let mut known: HashMap<&OrderKey, &OrderKey> = HashMap::new();
-        for new in &self.new {
-            let key = &new.row.key;
-            match ids.get(key) {
-                Some(ids) => drop(purchases.insert(key, stored_purchase(new, &self.evidence, *ids, now))),
-                None => drop(known.insert(key, key)),
-            }
-        }
-        if !known.is_empty() {
-            let keys: Vec<&OrderKey> = known.keys().copied().collect();
-            for purchase in store::find_all(conn, &keys).await? {
-                if let Some(key) = known.get(&purchase.key) {
-                    purchases.insert(key, purchase);
-                }
-            }
-        }
-        let is_each_there_once = self.rows.len() == self.new.len();
-        self.rows
-            .iter()
-            .map(|row| {
-                let key = &row.key;
-                let purchase = if is_each_there_once { purchases.remove(key) } else { purchases.get(key).cloned() };
-                let purchase = purchase.ok_or(Abort::LostRace)?;
-                Ok(if ids.remove(key).is_some() { Recorded::New(Box::new(purchase)) } else { repeated(purchase, row) })
-            })
-            .collect()
+    fn answer(&self, new: &[NewPurchase<'_>], stored: &[Ids], now: OffsetDateTime) -> Result<Vec<Recorded>, Abort> {
+        let mut purchases: Vec<Option<Purchase>> =
+            new.iter().zip(stored).map(|(new, ids)| Some(stored_purchase(new, &self.evidence, *ids, now))).collect();
+        let mut is_answered = vec![false; purchases.len()];
+        let has_repeats = self.rows.len() > new.len();
+        let answers = self.rows.iter().map(|row| {
+            let Ok(place) = new.binary_search_by(|new| new.row.key.cmp(&row.key)) else {
+                return Ok(repeated(self.known.get(&row.key).cloned().ok_or(Abort::LostRace)?, row));
+            };
+            let purchase = if has_repeats { purchases[place].clone() } else { purchases[place].take() };
+            let purchase = purchase.ok_or(Abort::LostRace)?;
+            let is_new = !std::mem::replace(&mut is_answered[place], true);
+            Ok(if is_new { Recorded::New(Box::new(purchase)) } else { repeated(purchase, row) })
+        });
+        answers.collect()
     }
 }
 
@@ -237,109 +293,4 @@ pub async fn decide(
     let found = decision.outcome.as_ref().ok();
     let to = found.and_then(|found| evidence.attributed_to(row, found.via, decision.conflicting_codes));
     Ok((decision, to))
-}
-
-/// What the codes in a batch lead to.
-struct CodeBook {
-    referral_codes: HashMap<(AccountId, CodeKey), CodeHolder>,
-    /// Nobody holds the coupons that are free.
-    coupons: HashMap<(AccountId, CodeKey), Option<CodeHolder>>,
-    visits: Visits,
-}
-
-impl CodeBook {
-    async fn load(conn: &mut PgConnection, rows: &[&PurchaseToRecord]) -> sqlx::Result<Self> {
-        let presented = |code: fn(&PurchaseToRecord) -> Option<&RecordedCode>| -> (Vec<AccountId>, Vec<CodeKey>) {
-            rows.iter().filter_map(|row| Some((row.key.account_id, code(row)?.key()?))).unzip()
-        };
-        let visits = Visits::load(conn, rows).await?;
-        let (mut accounts, mut keys) = presented(|row| row.referral_code.as_ref());
-        for (account, key) in visits.codes() {
-            accounts.push(account);
-            keys.push(key);
-        }
-        let referral_codes =
-            if keys.is_empty() { Vec::new() } else { holders::find_holders(conn, &accounts, &keys).await? };
-        let (accounts, keys) = presented(|row| row.coupon_code.as_ref());
-        let coupons =
-            if keys.is_empty() { Vec::new() } else { holders::find_coupon_holders(conn, &accounts, &keys).await? };
-        Ok(Self {
-            referral_codes: referral_codes.into_iter().collect(),
-            coupons: coupons.into_iter().collect(),
-            visits,
-        })
-    }
-
-    fn find(&self, row: &PurchaseToRecord, kind: EvidenceKind) -> Option<Option<&CodeHolder>> {
-        let code = match kind {
-            EvidenceKind::ReferralCode => &row.referral_code,
-            EvidenceKind::CouponCode => &row.coupon_code,
-            EvidenceKind::Visit => {
-                let (visit, key) = self.visits.find(row)?;
-                return self.referral_codes.get(&(visit.account_id, key.clone())).map(Some);
-            }
-        };
-        let key = (row.key.account_id, code.as_ref()?.key()?);
-        if kind == EvidenceKind::CouponCode {
-            self.coupons.get(&key).map(Option::as_ref)
-        } else {
-            self.referral_codes.get(&key).map(Some)
-        }
-    }
-
-    /// The evidence that one purchase carries. A blank code is none.
-    fn about(&self, row: &PurchaseToRecord, now: OffsetDateTime) -> Vec<Evidence> {
-        let visit = self.visits.evidence(row, self.find(row, EvidenceKind::Visit).flatten(), now);
-        let codes = [(EvidenceKind::ReferralCode, &row.referral_code), (EvidenceKind::CouponCode, &row.coupon_code)];
-        codes
-            .into_iter()
-            .filter(|(_, code)| code.as_ref().and_then(RecordedCode::key).is_some())
-            .map(|(kind, _)| {
-                let finding = match self.find(row, kind) {
-                    Some(Some(holder)) => holder.into(),
-                    Some(None) => Finding::Unbound,
-                    None => Finding::Unknown,
-                };
-                Evidence { kind, finding, clicked_at: None }
-            })
-            .chain(visit)
-            .collect()
-    }
-
-    /// The advocate to whom the evidence of this kind led.
-    fn attributed_to(
-        &self,
-        row: &PurchaseToRecord,
-        via: EvidenceKind,
-        conflicting_codes: bool,
-    ) -> Option<AttributedTo> {
-        let holder = self.find(row, via)??;
-        Some(AttributedTo {
-            via: via.as_str().to_owned(),
-            referral_code: holder.referral_code.clone(),
-            coupon_code: holder.coupon_code.clone(),
-            campaign_id: holder.campaign_id,
-            campaign_name: holder.campaign_name.clone(),
-            advocate: holder.advocate.clone(),
-            conflicting_codes,
-        })
-    }
-}
-
-impl From<&CodeHolder> for Finding {
-    fn from(holder: &CodeHolder) -> Self {
-        if holder.is_customer_blocked {
-            return Self::Blocked(Block::Customer, holder.referral_code_id);
-        }
-        if holder.is_code_blocked {
-            return Self::Blocked(Block::Code, holder.referral_code_id);
-        }
-        Self::Names(Holder {
-            referral_code_id: holder.referral_code_id,
-            campaign_id: holder.campaign_id,
-            external_id: holder.advocate.external_id.clone(),
-            email: holder.advocate.email.clone(),
-            self_referral: holder.self_referral,
-        })
-    }
 }

@@ -23,6 +23,7 @@ mod laws;
 mod links;
 mod lists;
 mod lookup;
+mod new_orders;
 mod order_rules;
 mod order_values;
 mod pages;

@@ -16,7 +16,7 @@ with purchase as (
         unnest($17::text[]) as referral_code, unnest($18::text[]) as attributed_via, unnest($19::bigint[]) as attributed_referral_code_id,
         unnest($20::text[]) as reason, unnest($21::bool[]) as conflicting_codes, unnest($22::jsonb[]) as considered, unnest($33::text[]) as user_agent,
         unnest($34::text[]) as channel, unnest($35::timestamptz[]) as visited_at) as new
-    on conflict on constraint purchases_source_order_id_key do nothing returning account_id, source, order_id, id, attributed_referral_code_id
+    returning account_id, source, order_id, id, attributed_referral_code_id
 ), conversion as (
     insert into conversions (account_id, purchase_id, campaign_id, referral_code_id, status,
         same_email, fuzzy_email, same_customer, same_shopper, created_at)
