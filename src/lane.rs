@@ -132,7 +132,7 @@ pub struct Layout {
     /// Most rows of one transaction.
     pub batch_max: usize,
     pub place: Place,
-    /// Whether a row that comes when no other is in the lane is stored among the tasks, without waking a writer: two threads'
+    /// Whether a row that comes when no other is in the lane is stored by the task that brings it, without waking a writer: two threads'
     /// sleep and waking are a good part of what a caller who is alone waits for. The next row goes to its writer, so for a moment
     /// two transactions may be about the same thing.
     pub spares_writers: bool,
@@ -228,7 +228,8 @@ impl<W: Work> Lane<W> {
     }
 
     /// Has one row stored, and gives its answer after the commit. Once this was polled the row is stored whether or
-    /// not anybody waits for the answer.
+    /// not anybody waits for the answer. Who does not wait any more must drop it: what is neither polled nor dropped may hold up
+    /// the lane's drain.
     pub async fn submit(&self, row: W::Row) -> Reply<W> {
         let (_waiting, is_alone) = self.wait();
         if is_alone && let Some((lone, work)) = self.lone() {

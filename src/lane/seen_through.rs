@@ -12,12 +12,15 @@ use futures_util::future::CatchUnwind;
 use tokio::runtime::Handle;
 
 /// The work, and nothing when it is done.
-pub struct SeenThrough<F: Future<Output: Send> + Send + 'static>(Option<Pin<Box<CatchUnwind<AssertUnwindSafe<F>>>>>);
+pub struct SeenThrough<F: Future<Output: Send> + Send + 'static> {
+    work: Option<Pin<Box<CatchUnwind<AssertUnwindSafe<F>>>>>,
+    runtime: Handle,
+}
 
 impl<F: Future<Output: Send> + Send + 'static> SeenThrough<F> {
-    /// Begins with the first poll.
+    /// Begins with the first poll. Must be called by a task, whose runtime sees it through.
     pub fn new(work: F) -> Self {
-        Self(Some(Box::pin(AssertUnwindSafe(work).catch_unwind())))
+        Self { work: Some(Box::pin(AssertUnwindSafe(work).catch_unwind())), runtime: Handle::current() }
     }
 }
 
@@ -25,17 +28,17 @@ impl<F: Future<Output: Send> + Send + 'static> Future for SeenThrough<F> {
     type Output = Option<F::Output>;
 
     fn poll(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<Option<F::Output>> {
-        let Some(work) = &mut self.0 else { return Poll::Ready(None) };
+        let Some(work) = &mut self.work else { return Poll::Ready(None) };
         let done = ready!(work.as_mut().poll(context));
-        self.0 = None;
+        self.work = None;
         Poll::Ready(done.ok())
     }
 }
 
 impl<F: Future<Output: Send> + Send + 'static> Drop for SeenThrough<F> {
     fn drop(&mut self) {
-        if let (Some(work), Ok(runtime)) = (self.0.take(), Handle::try_current()) {
-            runtime.spawn(work);
+        if let Some(work) = self.work.take() {
+            self.runtime.spawn(work);
         }
     }
 }

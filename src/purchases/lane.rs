@@ -9,7 +9,7 @@ use super::{PurchaseToRecord, Recorded};
 use crate::db::{Fault, Session};
 use crate::lane::{Cut, Lane, Layout, Place, Work};
 use crate::types::clock::Clock;
-use crate::types::streak::Streak;
+use crate::types::streak::Streaks;
 use crate::web::state::App;
 
 /// A way to have purchases recorded, many in one transaction.
@@ -41,8 +41,8 @@ pub(super) fn writer_of(purchase: &PurchaseToRecord) -> u64 {
 pub struct Recorder {
     session: Session,
     clock: Clock,
-    /// How long in a row batches brought nothing but new orders.
-    news: Streak,
+    /// How many batches in a row brought nothing but new orders.
+    news: Streaks,
 }
 
 impl Recorder {
@@ -53,7 +53,7 @@ impl Recorder {
 
     /// One that works on the database that a pool leads to. Takes no connection of the pool's.
     pub fn on(pool: &PgPool, clock: Clock) -> Self {
-        Self { session: Session::new((*pool.connect_options()).clone()), clock, news: Streak::default() }
+        Self { session: Session::new((*pool.connect_options()).clone()), clock, news: Streaks::default() }
     }
 }
 

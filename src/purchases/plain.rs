@@ -65,6 +65,15 @@ impl<'a> PlainOrder<'a> {
         self.row.key.account_id
     }
 
+    /// Whether this was decided of it, but for the advocate's numbers.
+    pub fn is_as(&self, decision: &Decision) -> bool {
+        let facts = |decision: &Decision| {
+            let found = decision.outcome.as_ref().map(|found| (found.via, found.fraud, found.visited_at)).ok();
+            (found, decision.conflicting_codes, decision.considered.len())
+        };
+        facts(decision) == facts(&self.decision)
+    }
+
     /// Its coupon.
     pub fn coupon(&self) -> &CodeKey {
         &self.key

@@ -1,10 +1,10 @@
 //! Recording purchases: each order once, attributed on the evidence that came with it.
 //!
-//! Everything is a batch. What the rows' codes lead to is loaded, decided, and inserted; the unique key passes over orders
-//! that were recorded before, and only those are read. What was stored now is not read back: the answer is made of what
+//! Everything is a batch. What the rows' codes lead to is loaded, decided, and inserted. Orders that were recorded before are read:
+//! the unique key refuses a batch with one of them. What was stored now is not read back: the answer is made of what
 //! was stored.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 
 use sqlx::PgConnection;
 use time::OffsetDateTime;
@@ -18,25 +18,26 @@ use crate::conversions::Status;
 use crate::customers;
 use crate::db::{Abort, Alone};
 use crate::types::channel::Channel;
-use crate::types::ids::{ConversionId, CustomerId};
-use crate::types::streak::Streak;
+use crate::types::ids::{AccountId, ConversionId, CustomerId};
+use crate::types::streak::Streaks;
 use crate::types::text::Name;
 
 /// Most rows that are recorded without a transaction around them.
 pub const FEW: usize = insert::FEW;
 
-/// Rows of a batch, and how long in a row batches brought nothing but new orders.
+/// Rows of a batch, and how many batches in a row brought nothing but new orders.
 pub struct Few<'r> {
     pub rows: &'r [PurchaseToRecord],
-    pub news: &'r mut Streak,
+    pub news: &'r mut Streaks,
 }
 
 /// Records at most [`FEW`] purchases: what their codes lead to is read, and one statement stores them with their
 /// conversions. Answers in the order of the rows. As long as all orders were new, nobody looks whether they were recorded before:
-/// the unique key refuses all of them when one was. Aborts when a rival records one of them meanwhile.
+/// the unique key refuses all of them when one was, and then they are looked for. Aborts when a rival records one of them after that.
 pub async fn record_few(alone: &mut Alone, few: &mut Few<'_>, now: OffsetDateTime) -> Result<Vec<Recorded>, Abort> {
     let mut batch = Batch::of(few.rows);
-    let is_bold = few.news.is_long();
+    let accounts: HashSet<AccountId> = few.rows.iter().map(|row| row.key.account_id).collect();
+    let is_bold = few.news.are_long(&accounts);
     if !is_bold {
         batch.set_known_aside(alone.reading()).await?;
     }
@@ -49,9 +50,14 @@ pub async fn record_few(alone: &mut Alone, few: &mut Few<'_>, now: OffsetDateTim
         }
     };
     if stored.is_some() {
-        few.news.went_on(batch.known.is_empty());
-    } else if is_bold {
-        few.news.broke();
+        few.news.went_on(&accounts, batch.known.is_empty());
+    } else {
+        // One was recorded before after all, or a moment ago by a rival.
+        if is_bold {
+            few.news.broke(&accounts);
+        } else {
+            few.news.went_on(&accounts, false);
+        }
         batch.set_known_aside(alone.reading()).await?;
         new.retain(|new| !batch.known.contains_key(&new.row.key));
         stored = store(alone, &new, now).await?;
@@ -166,6 +172,9 @@ impl<'a> Batch<'a> {
             self.evidence.learn(plain.account(), plain.coupon().clone(), holder);
         }
         let new = self.rule(vec![None], now);
+        if stored.is_some() && !new.iter().all(|new| plain.is_as(&new.decision)) {
+            tracing::error!(account.id = plain.account().0, "an order was stored as a plain one, and is none");
+        }
         let stored = match stored {
             Some(ids) => Some(vec![ids]),
             None => store(alone, &new, now).await?,

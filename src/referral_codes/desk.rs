@@ -5,10 +5,10 @@
 use std::collections::{HashMap, HashSet};
 use std::time::{Duration, Instant};
 
-use super::newcomers::Newcomers;
 use super::store::NamedThings;
 use crate::coupon_banks::seen::SeenBanks;
 use crate::types::ids::{AccountId, CampaignId, CouponBankId};
+use crate::types::streak::Streaks;
 
 /// How long names are remembered.
 const MEMORY: Duration = Duration::from_secs(1);
@@ -22,7 +22,8 @@ pub type Pair = (AccountId, CampaignId, Option<CouponBankId>);
 #[derive(Debug, Default)]
 pub struct Desk {
     pub banks: SeenBanks,
-    pub newcomers: Newcomers,
+    /// How many batches of each account in a row were of nobody but new people.
+    pub newcomers: Streaks,
     names: HashMap<Pair, (NamedThings, Instant)>,
 }
 

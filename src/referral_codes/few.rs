@@ -46,11 +46,11 @@ async fn try_few(alone: &mut Alone, few: &mut Few<'_>, now: OffsetDateTime) -> R
         return Ok(None);
     }
     let accounts: HashSet<AccountId> = few.rows.iter().map(|row| row.account_id).collect();
-    if few.desk.newcomers.are_likely(&accounts) {
+    if few.desk.newcomers.are_long(&accounts) {
         match attempt(alone, few, &accounts, Whom::AllNew, now).await? {
             Attempt::Issued(outcomes) => return Ok(Some(outcomes)),
             Attempt::NotForThis => return Ok(None),
-            Attempt::SomebodyIsKnown => few.desk.newcomers.were_not(&accounts),
+            Attempt::SomebodyIsKnown => few.desk.newcomers.broke(&accounts),
             Attempt::WhoMatters => {}
         }
     }
@@ -94,7 +94,7 @@ async fn attempt(
     let (mut round, plans) = Round::plan(alone.reading(), &rows, reading).await?;
     let everybody_is_new = whom == Whom::AllNew || is_nobody_known(&round);
     if !everybody_is_new {
-        desk.newcomers.learn(accounts, false);
+        desk.newcomers.went_on(accounts, false);
     }
     if whom == Whom::AllNew && plans.iter().zip(&round.meant).any(|(plan, meant)| depends_on_whom(plan, meant)) {
         return Ok(Attempt::WhoMatters);
@@ -120,7 +120,7 @@ async fn attempt(
     };
     desk.banks.keep(drawn);
     if everybody_is_new && !new.is_empty() {
-        desk.newcomers.learn(accounts, true);
+        desk.newcomers.went_on(accounts, true);
     }
     let mut stored: Vec<Option<Stored>> = plans.iter().map(satisfied).collect();
     new.into_iter().for_each(|(index, new)| stored[index] = Some(new));

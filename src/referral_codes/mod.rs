@@ -13,7 +13,6 @@ pub mod lane;
 pub mod list;
 pub mod list_store;
 mod named;
-mod newcomers;
 pub mod qr;
 pub mod store;
 pub mod visits;

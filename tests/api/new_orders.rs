@@ -2,10 +2,12 @@
 //! whether they were recorded before, and after a look for whom their codes lead to.
 
 use futures_util::future::join_all;
+use goodword::web::state::{LaneLimits, Limits};
 use serde_json::{Value, json};
 
-use crate::harness::app::TestApp;
+use crate::harness::app::{TestApp, limits};
 use crate::harness::detour::Detour;
+use crate::harness::proxy::Cut;
 use crate::harness::words::Request;
 
 /// Orders in a row after which the next is taken for new; the first statements have been prepared by then, too.
@@ -170,6 +172,81 @@ async fn repeats_among_new_orders_of_one_batch_are_told_apart() {
     }
     assert_eq!(app.count("select count(*) from purchases").await, 84);
     assert_eq!(app.count("select count(*) from conversions").await, 42);
+    app.finish().await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_batch_taken_for_new_that_holds_a_repeat_stores_and_answers_the_rest() {
+    let app = TestApp::start().await;
+    let lanes = LaneLimits { purchase_writers: 1, ..LaneLimits::default() };
+    let detour = Detour::with_limits(&app, Limits { lanes, ..limits() }).await;
+    for round in 0..10 {
+        // One of them may go its own way; the others make batches of the writer's.
+        let orders = (0..6).map(|number| detour.shop.order(&format!("before {round} {number}")).into_future());
+        join_all(orders).await.into_iter().for_each(|answer| drop(answer.expect(201)));
+    }
+    // One who is alone, and one whom the writer stores.
+    let mut held = Vec::new();
+    for id in ["alone", "not alone"] {
+        let (begun, go_on) = detour.proxy.hold_next_transaction();
+        let shop = detour.shop.clone();
+        let order = tokio::spawn(async move { shop.order(id).await });
+        begun.await.expect("it is stored");
+        held.push((order, go_on));
+    }
+    let ids = ["new", "before 3 3", "twice", "newer", "twice", "before 3 3", "newest"];
+    let orders: Vec<_> = ids.iter().map(|id| detour.shop.order(id).into_future()).collect();
+    let orders = tokio::spawn(join_all(orders));
+    // A refused request of the same client was answered while the orders wait: most of them have arrived by then.
+    detour.shop.get("/v1/nothing").await.expect(404);
+    for (order, go_on) in held.into_iter().rev() {
+        go_on.send(()).expect("it waits");
+        order.await.expect("no panic").expect(201);
+    }
+    let statuses: Vec<u16> = orders.await.expect("no panic").iter().map(|answer| answer.status).collect();
+    let of = |id: &str| -> Vec<u16> {
+        let mut of: Vec<u16> = ids.iter().zip(&statuses).filter(|(one, _)| **one == id).map(|(_, one)| *one).collect();
+        of.sort_unstable();
+        of
+    };
+    for (id, wanted) in [("new", vec![201]), ("newer", vec![201]), ("newest", vec![201])] {
+        assert_eq!(of(id), wanted, "{id}");
+    }
+    assert_eq!(of("twice"), [200, 201]);
+    assert_eq!(of("before 3 3"), [200, 200]);
+    assert_eq!(app.count("select count(*) from purchases").await, 60 + 2 + 4);
+    detour.stop().await;
+    app.finish().await;
+}
+
+#[tokio::test]
+async fn an_order_stored_in_one_statement_whose_answer_is_lost_is_looked_up() {
+    let app = shop_with_advocates().await;
+    let plain: fn(Request) -> Request = |order| order.code("A1");
+    let other: fn(Request) -> Request = |order| order.code("A2").email("eve@example.com");
+    for (name, of) in [("plain", plain), ("not plain", other)] {
+        for how in [Cut::BeforeTheServer, Cut::BeforeTheAnswer, Cut::Meanwhile] {
+            for for_good in [false, true] {
+                let detour = Detour::start(&app).await;
+                let id = format!("{name} {how:?} {for_good}");
+                report_news(&detour, &id).await;
+                detour.proxy.cut_next_commit(how, for_good);
+                let answer = of(detour.shop.order(&id)).await;
+                if for_good {
+                    let refused = answer.expect(503);
+                    assert_eq!(refused["applied"], "unknown", "{id}");
+                    detour.proxy.come_back();
+                } else {
+                    assert!(matches!(answer.status, 200 | 201), "{id}: {}", answer.text);
+                }
+                let again = of(detour.shop.order(&id)).await;
+                assert!(matches!(again.status, 200 | 201), "{id}: {}", again.text);
+                assert!(again["attribution"].is_object(), "{id}");
+                detour.stop().await;
+            }
+        }
+    }
+    assert_eq!(app.count("select count(*) from conversions").await, 12);
     app.finish().await;
 }
 

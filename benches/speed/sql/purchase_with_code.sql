@@ -11,7 +11,6 @@ with holder as (
         case when holder.id is not null then 'coupon_code' end, holder.id, case when holder.id is null then 'unknown_code' end,
         false, jsonb_build_array(jsonb_build_object('kind', 'coupon_code', 'verdict', 'decided', 'referral_code_id', holder.id)), now()
     from (values (1)) as one_row left join holder on true
-    on conflict on constraint purchases_source_order_id_key do nothing
     returning id
 ), conversion as (
     insert into conversions (account_id, purchase_id, campaign_id, referral_code_id, status,

@@ -3,7 +3,6 @@
 with advocate as (
     insert into customers (account_id, external_id, email, email_key, first_name, last_name, created_at)
     values (:account::bigint, :advocate::text, :email::text, :email::text, 'Ada', 'Shaw', now())
-    on conflict do nothing
     returning id
 ), coupon as (
     update yardstick.coupons set holder = :holder::bigint, issued_at = now()

@@ -3,7 +3,7 @@
 with found as (
     select c.account_id, c.code as coupon_code, r.id as referral_code_id, r.code as referral_code, g.id as campaign_id,
         g.name as campaign_name, g.self_referral, r.blocked_at is not null as is_code_blocked, u.blocked_at is not null as is_customer_blocked,
-        u.id as customer_id, u.external_id, u.email, u.first_name, u.last_name
+        u.id as customer_id, u.external_id, u.email, u.email_key, u.first_name, u.last_name
     from coupons c
     left join referral_codes r on r.account_id = c.account_id and r.segment_id = c.segment_id and r.position = c.position
     left join campaigns g on g.account_id = r.account_id and g.id = r.campaign_id
@@ -12,7 +12,7 @@ with found as (
 ), advocate as (
     select referral_code_id, campaign_id from found
     where referral_code_id is not null and not is_code_blocked and not is_customer_blocked
-        and (email is null or octet_length(email) = char_length(email) and lower(split_part(email, '@', -1)) <> all($3::text[]))
+        and (email_key is null or split_part(email_key, '@', -1) ~ '^[a-z0-9.-]+$' and split_part(email_key, '@', -1) <> all($3::text[]))
 ), purchase as (
     insert into purchases (account_id, source, order_id, amount, currency, email, new_customer, ordered_at, products, ip_address, coupon_code,
         attributed_via, attributed_referral_code_id, conflicting_codes, considered, created_at, user_agent, channel)
