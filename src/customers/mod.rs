@@ -36,7 +36,7 @@ pub struct Customer {
 }
 
 /// What a request says of a customer. At least one of `external_id` and `email` is there.
-#[derive(Clone, Debug, Default)]
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Person {
     pub external_id: Option<OpaqueId>,
     pub email: Option<Email>,

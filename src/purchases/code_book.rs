@@ -8,7 +8,7 @@ use time::OffsetDateTime;
 use super::visits::Visits;
 use super::{AttributedTo, PurchaseToRecord};
 use crate::attribution::{Block, Evidence, EvidenceKind, Finding, Holder};
-use crate::referral_codes::holders::{self, CodeHolder};
+use crate::referral_codes::holders::{self, CodeHolder, CouponRow};
 use crate::types::codes::{CodeKey, RecordedCode};
 use crate::types::ids::AccountId;
 
@@ -46,8 +46,8 @@ impl CodeBook {
     }
 
     /// Learns what a coupon leads to.
-    pub(super) fn learn(&mut self, account: AccountId, coupon: CodeKey, holder: Option<CodeHolder>) {
-        self.coupons.insert((account, coupon), holder);
+    pub(super) fn learn(&mut self, coupon: CouponRow) {
+        self.coupons.extend([coupon.entry()]);
     }
 
     fn find(&self, row: &PurchaseToRecord, kind: EvidenceKind) -> Option<Option<&CodeHolder>> {

@@ -41,7 +41,8 @@ pub async fn record_few(alone: &mut Alone, few: &mut Few<'_>, now: OffsetDateTim
     if !is_bold {
         batch.set_known_aside(alone.reading()).await?;
     }
-    let (mut new, mut stored) = match batch.plain().filter(|_| is_bold) {
+    let plain = if is_bold { batch.plain() } else { None };
+    let (mut new, mut stored) = match plain {
         Some(plain) => batch.store_plain(alone, &plain, now).await?,
         None => {
             let new = batch.decide(alone.reading(), now).await?;
@@ -145,8 +146,7 @@ impl<'a> Batch<'a> {
     /// Decides who referred each new order, on the evidence that was found.
     fn rule(&self, friends: Vec<Option<CustomerId>>, now: OffsetDateTime) -> Vec<NewPurchase<'a>> {
         let new = self.firsts.iter().zip(friends).map(|(row, customer_id)| {
-            let evidence = self.evidence.about(row, now);
-            let decision = attribution::decide(&buyer(row), &evidence, attribution::LEGACY_PRECEDENCE);
+            let decision = decide_on(&self.evidence, row, now);
             NewPurchase { row, customer_id, decision }
         });
         new.collect()
@@ -168,12 +168,12 @@ impl<'a> Batch<'a> {
         let found = plain.store(alone.storing(), now).await?;
         alone.answered(found.as_ref().is_some_and(|found| found.stored.is_some()));
         let Some(Found { coupon, stored }) = found else { return Ok((Vec::new(), None)) };
-        if let Some(holder) = coupon {
-            self.evidence.learn(plain.account(), plain.coupon().clone(), holder);
+        if let Some(coupon) = coupon {
+            self.evidence.learn(coupon);
         }
         let new = self.rule(vec![None], now);
-        if stored.is_some() && !new.iter().all(|new| plain.is_as(&new.decision)) {
-            tracing::error!(account.id = plain.account().0, "an order was stored as a plain one, and is none");
+        if let Some(odd) = new.iter().find(|new| stored.is_some() && !plain.is_as(&new.decision)) {
+            tracing::error!(account.id = odd.row.key.account_id.0, "an order was stored as a plain one, and is none");
         }
         let stored = match stored {
             Some(ids) => Some(vec![ids]),
@@ -263,6 +263,10 @@ fn stored_purchase(new: &NewPurchase<'_>, evidence: &CodeBook, ids: Ids, now: Of
     }
 }
 
+fn decide_on(evidence: &CodeBook, row: &PurchaseToRecord, now: OffsetDateTime) -> Decision {
+    attribution::decide(&buyer(row), &evidence.about(row, now), attribution::LEGACY_PRECEDENCE)
+}
+
 fn buyer(row: &PurchaseToRecord) -> Buyer {
     Buyer {
         external_id: row.customer.external_id.clone(),
@@ -286,7 +290,7 @@ pub(super) async fn rule(
     now: OffsetDateTime,
 ) -> sqlx::Result<(Decision, Option<CustomerId>)> {
     let evidence = CodeBook::load(conn, &[row]).await?;
-    let decision = attribution::decide(&buyer(row), &evidence.about(row, now), attribution::LEGACY_PRECEDENCE);
+    let decision = decide_on(&evidence, row, now);
     let friends = recognise(conn, &[row]).await?;
     Ok((decision, friends.into_iter().next().flatten()))
 }
@@ -298,7 +302,7 @@ pub async fn decide(
     now: OffsetDateTime,
 ) -> sqlx::Result<(Decision, Option<AttributedTo>)> {
     let evidence = CodeBook::load(conn, &[row]).await?;
-    let decision = attribution::decide(&buyer(row), &evidence.about(row, now), attribution::LEGACY_PRECEDENCE);
+    let decision = decide_on(&evidence, row, now);
     let found = decision.outcome.as_ref().ok();
     let to = found.and_then(|found| evidence.attributed_to(row, found.via, decision.conflicting_codes));
     Ok((decision, to))

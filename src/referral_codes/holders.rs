@@ -73,13 +73,62 @@ pub async fn find_holders(
         .collect())
 }
 
+/// A coupon, and what belongs to who holds it: nothing, as long as it is free.
+pub struct CouponRow {
+    pub account_id: AccountId,
+    pub key: CodeKey,
+    pub coupon_code: String,
+    pub referral_code_id: Option<ReferralCodeId>,
+    pub referral_code: Option<String>,
+    pub campaign_id: Option<CampaignId>,
+    pub campaign_name: Option<String>,
+    pub self_referral: Option<String>,
+    pub is_code_blocked: bool,
+    pub is_customer_blocked: bool,
+    pub customer_id: Option<CustomerId>,
+    pub external_id: Option<OpaqueId>,
+    pub email: Option<Email>,
+    pub first_name: Option<String>,
+    pub last_name: Option<String>,
+}
+
+impl CouponRow {
+    /// What names the coupon, and who holds it.
+    pub fn entry(self) -> ((AccountId, CodeKey), Option<CodeHolder>) {
+        ((self.account_id, self.key.clone()), self.holder())
+    }
+
+    fn holder(self) -> Option<CodeHolder> {
+        let advocate = Customer {
+            account_id: self.account_id,
+            id: self.customer_id?,
+            external_id: self.external_id,
+            email: self.email,
+            first_name: self.first_name,
+            last_name: self.last_name,
+        };
+        Some(CodeHolder {
+            referral_code_id: self.referral_code_id?,
+            referral_code: self.referral_code?,
+            coupon_code: Some(self.coupon_code),
+            campaign_id: self.campaign_id?,
+            campaign_name: self.campaign_name?,
+            self_referral: self.self_referral.map(SelfReferral::from).unwrap_or_default(),
+            is_code_blocked: self.is_code_blocked,
+            is_customer_blocked: self.is_customer_blocked,
+            advocate,
+        })
+    }
+}
+
 /// Finds who holds coupons: nobody, as long as they are free. Codes that are no coupons are simply missing.
 pub async fn find_coupon_holders(
     conn: &mut PgConnection,
     accounts: &[AccountId],
     keys: &[CodeKey],
 ) -> sqlx::Result<Vec<((AccountId, CodeKey), Option<CodeHolder>)>> {
-    let rows = sqlx::query!(
+    let rows = sqlx::query_as!(
+        CouponRow,
         r#"select c.account_id as "account_id: AccountId", c.code_key as "key: CodeKey", c.code as coupon_code,
             r.id as "referral_code_id?: ReferralCodeId", r.code as "referral_code?", g.id as "campaign_id?: CampaignId",
             g.name as "campaign_name?", g.self_referral as "self_referral?",
@@ -95,32 +144,5 @@ pub async fn find_coupon_holders(
     )
     .fetch_all(conn)
     .await?;
-    Ok(rows
-        .into_iter()
-        .map(|row| {
-            let advocate = row.customer_id.map(|id| Customer {
-                account_id: row.account_id,
-                id,
-                external_id: row.external_id,
-                email: row.email,
-                first_name: row.first_name,
-                last_name: row.last_name,
-            });
-            let found = row.referral_code_id.zip(row.referral_code).zip(row.campaign_id).zip(row.campaign_name);
-            let holder = found.zip(advocate).map(
-                |((((referral_code_id, referral_code), campaign_id), campaign_name), advocate)| CodeHolder {
-                    referral_code_id,
-                    referral_code,
-                    coupon_code: Some(row.coupon_code),
-                    campaign_id,
-                    campaign_name,
-                    self_referral: row.self_referral.map(SelfReferral::from).unwrap_or_default(),
-                    is_code_blocked: row.is_code_blocked,
-                    is_customer_blocked: row.is_customer_blocked,
-                    advocate,
-                },
-            );
-            ((row.account_id, row.key), holder)
-        })
-        .collect())
+    Ok(rows.into_iter().map(CouponRow::entry).collect())
 }

@@ -64,17 +64,14 @@ impl Email {
         EmailKey(self.0.to_ascii_lowercase())
     }
 
-    /// The domains at which another spelling of this mailbox can be, in lower case; nothing if that cannot be told by comparing
+    /// The domains at which another spelling of this mailbox can be, in lower case, some of them twice; nothing if that cannot be told by comparing
     /// letters, for the domain has some that are written in several ways.
     pub fn domains_of_mailbox(&self) -> Option<Vec<String>> {
         let folded = self.0.to_ascii_lowercase();
         let (_, domain) = folded.rsplit_once('@').filter(|(_, domain)| is_plain(domain))?;
         let provider = provider(domain);
-        let others = SAME_PROVIDER.iter().filter(|(alias, main)| *main == provider && *alias != domain);
-        let mut domains: Vec<String> = others.map(|(alias, _)| (*alias).to_owned()).collect();
-        domains.extend((provider != domain).then(|| provider.to_owned()));
-        domains.push(domain.to_owned());
-        Some(domains)
+        let aliases = SAME_PROVIDER.iter().filter(|(_, main)| *main == provider).map(|(alias, _)| *alias);
+        Some(aliases.chain([provider, domain]).map(str::to_owned).collect())
     }
 
     /// The mailbox behind the address: case, and what its provider is known to ignore, taken away. Only for telling
