@@ -1,12 +1,16 @@
 //! Logs and metrics: their form, set up once for the process. What is never logged: secrets, e-mails, coupon codes,
 //! bodies.
 
+mod lines;
+
 use std::io::IsTerminal;
 use std::sync::{LazyLock, PoisonError, RwLock};
 
 use metrics::Counter;
 use metrics_exporter_prometheus::{Matcher, PrometheusBuilder, PrometheusHandle};
 use tracing_subscriber::EnvFilter;
+
+pub use lines::write_kept;
 
 /// Bounds of the duration histograms, in seconds.
 const DURATION_BUCKETS: [f64; 14] =
@@ -22,7 +26,7 @@ pub fn start_logging(as_json: bool, default_filter: &str) {
     let filter = EnvFilter::try_from_default_env().unwrap_or_else(|_| {
         EnvFilter::new(format!("{default_filter},sqlx::postgres::notice=warn,sqlx::query=error,sqlx_core::pool=error"))
     });
-    let builder = tracing_subscriber::fmt().with_env_filter(filter).with_writer(std::io::stderr);
+    let builder = tracing_subscriber::fmt().with_env_filter(filter).with_writer(lines::Lines);
     let is_seen = std::io::stderr().is_terminal() && std::env::var_os("NO_COLOR").is_none_or(|value| value.is_empty());
     // When the terminal is gone, so is whoever would read that writing failed.
     let builder = builder.with_ansi(is_seen).log_internal_errors(false);

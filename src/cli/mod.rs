@@ -26,6 +26,7 @@ mod webhook_listen;
 mod webhooks;
 
 use std::process::ExitCode;
+use std::time::Duration;
 
 use clap::{Parser, Subcommand};
 
@@ -109,17 +110,26 @@ impl Command {
     }
 }
 
+/// How long the end waits for threads that may be busy.
+const LEAVE_LIMIT: Duration = Duration::from_millis(100);
+
 /// Parses the command line, runs it, and gives the exit code.
 pub fn main() -> ExitCode {
     let cli = Cli::parse();
     telemetry::start_logging(cli.settings.log.log_format == LogFormat::Json, cli.command.log_filter());
-    let runtime = match tokio::runtime::Builder::new_multi_thread().enable_all().build() {
+    let mut builder = tokio::runtime::Builder::new_multi_thread();
+    let runtime = match builder
+        .enable_all()
+        .on_thread_park(telemetry::write_kept)
+        .on_thread_stop(telemetry::write_kept)
+        .build()
+    {
         Ok(runtime) => runtime,
         Err(error) => return Failure::new(exit::Exit::Failure, format!("cannot start: {error}")).report(),
     };
     let outcome = runtime.block_on(run(&cli.settings, cli.command));
-    // A thread that waits for a terminal's input would hold us for ever.
-    runtime.shutdown_background();
+    // The others write their last lines. A thread that waits for a terminal's input would hold us for ever.
+    runtime.shutdown_timeout(LEAVE_LIMIT);
     match outcome {
         Ok(()) => ExitCode::SUCCESS,
         Err(failure) => failure.report(),
