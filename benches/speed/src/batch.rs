@@ -33,7 +33,7 @@ pub async fn run(bench: &mut Bench<'_>, streams: u64) -> anyhow::Result<Figures>
         return Ok(Figures { missing: Some("not there (404)".to_owned()), ..Figures::default() });
     }
     bench.database.settle().await?;
-    let before = bench.database.newest(Rows::Purchases).await?;
+    let before = bench.database.moment().await?;
     let began = Instant::now();
     let mut sending = JoinSet::new();
     for file in &files {
@@ -48,7 +48,7 @@ pub async fn run(bench: &mut Bench<'_>, streams: u64) -> anyhow::Result<Figures>
         tokio::fs::remove_file(answers_of(&file)).await?;
         tokio::fs::remove_file(file).await?;
     }
-    let (stored, attributed) = bench.database.count_after(Rows::Purchases, before).await?;
+    let (stored, attributed) = bench.database.count_since(Rows::Purchases, &before).await?;
     if stored != rows * streams || attributed * 2 != stored {
         bail!("of {} rows {stored} were stored, {attributed} of them attributed", rows * streams);
     }

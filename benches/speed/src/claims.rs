@@ -56,7 +56,7 @@ impl Bench<'_> {
         let room = banks.iter().map(Bank::room).min().unwrap_or_default().cast_unsigned();
         let ids: Vec<i64> = banks.iter().map(|bank| bank.id).collect();
         self.database.settle().await?;
-        let before = self.database.newest(Rows::ReferralCodes).await?;
+        let before = self.database.moment().await?;
         let load = Load {
             connections: 64,
             threads: self.best.threads_ours,
@@ -68,7 +68,7 @@ impl Bench<'_> {
         };
         let counted = self.wrk.run(&load).await;
         let counted = self.explained(counted)?;
-        let (stored, with_coupon) = self.database.count_after(Rows::ReferralCodes, before).await?;
+        let (stored, with_coupon) = self.database.count_since(Rows::ReferralCodes, &before).await?;
         check_stored(stored, counted.requests, 64)?;
         if with_coupon != stored {
             bail!("of {stored} referral codes only {with_coupon} hold a coupon");

@@ -44,21 +44,14 @@ pub enum Rows {
 }
 
 impl Rows {
-    fn newest(self) -> &'static str {
-        match self {
-            Self::Purchases => "select coalesce(max(id), 0) from purchases where account_id = $1",
-            Self::ReferralCodes => "select coalesce(max(id), 0) from referral_codes where account_id = $1",
-        }
-    }
-
     /// How many there are, and how many of them lead to an advocate or hold a coupon.
     fn count(self) -> &'static str {
         match self {
             Self::Purchases => {
-                "select count(*), count(attributed_referral_code_id) from purchases where account_id = $1 and id > $2"
+                "select count(*), count(attributed_referral_code_id) from purchases where account_id = $1 and created_at >= $2::timestamptz"
             }
             Self::ReferralCodes => {
-                "select count(*), count(position) from referral_codes where account_id = $1 and id > $2"
+                "select count(*), count(position) from referral_codes where account_id = $1 and created_at >= $2::timestamptz"
             }
         }
     }
@@ -160,15 +153,15 @@ impl Database {
         Ok(())
     }
 
-    /// The newest row's id.
-    pub async fn newest(&self, rows: Rows) -> anyhow::Result<i64> {
-        Ok(sqlx::query_scalar(rows.newest()).bind(ACCOUNT_ID).fetch_one(&self.pool).await?)
+    /// The present moment. Not the newest row's id: who draws ids ahead of need does not use them in their order.
+    pub async fn moment(&self) -> anyhow::Result<String> {
+        Ok(sqlx::query_scalar("select clock_timestamp()::text").fetch_one(&self.pool).await?)
     }
 
-    /// Rows stored after the one with that id: all, and those with an advocate or coupon.
-    pub async fn count_after(&self, rows: Rows, id: i64) -> anyhow::Result<(u64, u64)> {
+    /// Rows stored since that moment: all, and those with an advocate or coupon.
+    pub async fn count_since(&self, rows: Rows, moment: &str) -> anyhow::Result<(u64, u64)> {
         let (all, part): (i64, i64) =
-            sqlx::query_as(rows.count()).bind(ACCOUNT_ID).bind(id).fetch_one(&self.pool).await?;
+            sqlx::query_as(rows.count()).bind(ACCOUNT_ID).bind(moment).fetch_one(&self.pool).await?;
         Ok((all.cast_unsigned(), part.cast_unsigned()))
     }
 

@@ -215,13 +215,10 @@ impl<'a> Bench<'a> {
             Script::ShuffleKeyIssue => Some(Rows::ReferralCodes),
             Script::ShuffleKeyClaim => None,
         };
-        let before = match rows {
-            Some(rows) => self.database.newest(rows).await?,
-            None => 0,
-        };
+        let before = self.database.moment().await?;
         let (figures, done) = self.pgbench.run(&self.database, script, clients, seconds).await?;
         if let Some(rows) = rows {
-            let (stored, with_advocate) = self.database.count_after(rows, before).await?;
+            let (stored, with_advocate) = self.database.count_since(rows, &before).await?;
             check_stored(stored, done, 0)?;
             match script {
                 Script::Purchase => check_half(with_advocate, stored)?,
@@ -248,7 +245,7 @@ impl<'a> Bench<'a> {
             Vec::new()
         };
         self.database.settle().await?;
-        let before = self.database.newest(Rows::Purchases).await?;
+        let before = self.database.moment().await?;
         let yardstick = match target {
             Target::Goodword => None,
             Target::Echo { threads } => Some(["echo".to_owned(), threads.to_string()]),
@@ -269,7 +266,7 @@ impl<'a> Bench<'a> {
             self.stock.note(bank, counted.requests.cast_signed() / 10 + 1);
         }
         if traffic == Traffic::Purchases && !matches!(target, Target::Echo { .. }) {
-            let (stored, attributed) = self.database.count_after(Rows::Purchases, before).await?;
+            let (stored, attributed) = self.database.count_since(Rows::Purchases, &before).await?;
             check_stored(stored, counted.requests, connections)?;
             check_half(attributed, stored)?;
         }
