@@ -30,7 +30,19 @@ const TABLE: [(&str, &[&str]); 26] = [
     ("attribution", &["types"]),
     (
         "referral_codes",
-        &["types", "config", "telemetry", "db", "lane", "web", "accounts", "campaigns", "customers", "coupon_banks"],
+        &[
+            "types",
+            "config",
+            "telemetry",
+            "db",
+            "lane",
+            "web",
+            "events",
+            "accounts",
+            "campaigns",
+            "customers",
+            "coupon_banks",
+        ],
     ),
     // what is owed; the conversions and orders it is owed for come to it as ids
     ("rewards", &["types", "config", "telemetry", "db", "web", "events", "accounts", "campaigns", "customers"]),
@@ -61,6 +73,7 @@ const TABLE: [(&str, &[&str]); 26] = [
             "db",
             "lane",
             "web",
+            "events",
             "accounts",
             "campaigns",
             "customers",
