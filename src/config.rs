@@ -84,7 +84,7 @@ pub struct ServeArgs {
     /// Most requests that wait for one writer; more are asked to come again (503).
     #[arg(long, env = "GOODWORD_QUEUE_MAX", default_value_t = 1024, value_parser = clap::value_parser!(u32).range(1..=65_536))]
     pub queue_max: u32,
-    /// Most requests that share one transaction.
+    /// Most requests that are stored together; of orders at most 512.
     #[arg(long, env = "GOODWORD_BATCH_MAX", default_value_t = 256, value_parser = clap::value_parser!(u32).range(1..=4096))]
     pub batch_max: u32,
     /// Milliseconds between two looks for conversions that are due, of which each evaluates at most 500; 0 leaves them to other servers.

@@ -3,6 +3,7 @@
 pub mod embedded;
 pub mod lists;
 pub mod migrations;
+pub mod numbers;
 pub mod safety;
 mod session;
 mod transact;

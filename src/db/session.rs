@@ -9,6 +9,7 @@ use sqlx::{Connection, PgConnection};
 use time::OffsetDateTime;
 use tokio::time::{Instant, timeout};
 
+use super::numbers::{Ahead, Wanted};
 use super::transact::{Abort, Applied, Fault, Tries, commit_fault, is_ending_session};
 
 /// How long the database may be away before work is given back to its sender.
@@ -32,7 +33,7 @@ pub type Unwrapped<W, O> = for<'c> fn(&'c mut Alone, &'c mut W, OffsetDateTime) 
 /// need not wait for a beginning and an end.
 #[derive(Debug)]
 pub struct Alone {
-    conn: PgConnection,
+    own: Own,
     stored: Progress,
 }
 
@@ -49,7 +50,12 @@ enum Progress {
 impl Alone {
     /// For statements that store nothing.
     pub fn reading(&mut self) -> &mut PgConnection {
-        &mut self.conn
+        &mut self.own.conn
+    }
+
+    /// Takes numbers for rows that are to be stored. No other rows get them, whether or not these are stored.
+    pub async fn numbers<const N: usize>(&mut self, wanted: [Wanted; N]) -> sqlx::Result<[Vec<i64>; N]> {
+        self.own.ahead.take(&mut self.own.conn, wanted).await
     }
 
     /// For the one statement that stores, all of it or nothing, or for the next try after it answered that it stored nothing. From now
@@ -58,7 +64,7 @@ impl Alone {
         if self.stored == Progress::Nothing {
             self.stored = Progress::Sent;
         }
-        &mut self.conn
+        &mut self.own.conn
     }
 
     /// The statement answered whether it stored something. What fails after that takes nothing of it back, nor do statements after it
@@ -85,13 +91,20 @@ impl Alone {
 #[derive(Debug)]
 pub struct Session {
     options: PgConnectOptions,
-    conn: Option<PgConnection>,
+    own: Option<Own>,
+}
+
+/// A connection, and the numbers that it drew.
+#[derive(Debug)]
+struct Own {
+    conn: PgConnection,
+    ahead: Ahead,
 }
 
 impl Session {
     /// A session that leads where `options` lead.
     pub fn new(options: PgConnectOptions) -> Self {
-        Self { options, conn: None }
+        Self { options, own: None }
     }
 
     /// Runs a batch in one transaction, and again from the start when it lost to a rival or the connection broke: so a
@@ -153,7 +166,7 @@ impl Session {
         on: &mut W,
         now: OffsetDateTime,
     ) -> Result<O, Fault> {
-        let mut alone = Alone { conn: self.take().await?, stored: Progress::Nothing };
+        let mut alone = Alone { own: self.take().await?, stored: Progress::Nothing };
         let done = timeout(TRANSACTION_LIMIT, work(&mut alone, on, now)).await;
         let (outcome, is_usable) = match done {
             Ok(Ok(outcome)) => (Ok(outcome), true),
@@ -163,24 +176,24 @@ impl Session {
             }
             Err(_elapsed) => (Err(alone.fault(fell_silent().into())), false),
         };
-        self.conn = Some(alone.conn).filter(|_| is_usable);
+        self.own = Some(alone.own).filter(|_| is_usable);
         outcome
     }
 
     /// The connection, for as long as its work goes on.
-    async fn take(&mut self) -> Result<PgConnection, Fault> {
-        match self.conn.take() {
-            Some(conn) => Ok(conn),
-            None => connect(&self.options).await,
+    async fn take(&mut self) -> Result<Own, Fault> {
+        match self.own.take() {
+            Some(own) => Ok(own),
+            None => Ok(Own { conn: connect(&self.options).await?, ahead: Ahead::default() }),
         }
     }
 
     /// Begins, works and commits, once. While that goes on the connection is not ours: whatever ends it early, a panic
     /// too, ends the connection with it.
     async fn attempt<R, T>(&mut self, batch: Batch<R, T>, rows: &[R], now: OffsetDateTime) -> Result<Vec<T>, Fault> {
-        let mut conn = self.take().await?;
+        let mut own = self.take().await?;
         let mut is_committing = false;
-        let done = timeout(TRANSACTION_LIMIT, run(&mut conn, batch, rows, now, &mut is_committing)).await;
+        let done = timeout(TRANSACTION_LIMIT, run(&mut own.conn, batch, rows, now, &mut is_committing)).await;
         let (outcome, is_usable) = match done {
             Ok(Ok(outcome)) => (Ok(outcome), true),
             Ok(Err(Failed { fault, is_rolled_back })) => (Err(fault), is_rolled_back),
@@ -189,15 +202,15 @@ impl Session {
                 (Err(Fault { applied, abort: fell_silent().into() }), false)
             }
         };
-        self.conn = Some(conn).filter(|_| is_usable);
+        self.own = Some(own).filter(|_| is_usable);
         outcome
     }
 
     /// Takes leave of the server.
     pub async fn close(self) {
-        if let Some(conn) = self.conn {
+        if let Some(own) = self.own {
             // A server that is gone needs no farewell.
-            let _ = timeout(CONNECT_LIMIT, conn.close()).await;
+            let _ = timeout(CONNECT_LIMIT, own.conn.close()).await;
         }
     }
 }

@@ -49,11 +49,11 @@ impl<E: Into<Abort>> From<E> for Fault {
 
 impl Fault {
     /// Whether a single row of a batch may be to blame: the server understood the batch and refused a value, or others
-    /// stored something of it at the same time. What concerns the server as a whole is no row's fault.
+    /// stored something of it at the same time. What concerns the server as a whole is no row's fault. What the others' rows have stored
+    /// already is found again by its natural keys.
     pub fn may_be_one_rows(&self) -> bool {
         match &self.abort {
-            _ if self.applied == Applied::Unknown => false,
-            Abort::LostRace => true,
+            Abort::LostRace => self.applied != Applied::Unknown,
             Abort::Database(sqlx::Error::Encode(_)) => true,
             Abort::Database(_) => {
                 self.sql_state().is_some_and(|state| matches!(state.get(..2), Some("22" | "23" | "40" | "54")))

@@ -1,5 +1,5 @@
 //! The outbox: what happened to an account, stored in the transaction of the facts themselves, and placed in the account's feed
-//! once it is committed. Orders and referral codes write it in the statement that stores them (`kind` is spelt there too); all else
+//! once it is committed. Orders and referral codes write it in the statement that stores them, by [`Rows`], or spell the `kind` there; all else
 //! calls [`record`]. Knows what things are called and nothing of what they are.
 
 pub mod feed;
@@ -120,13 +120,34 @@ pub struct Fact {
     pub subject: i64,
 }
 
-/// Records what happened, in the caller's transaction: one row for each account and kind.
-pub async fn record(conn: &mut PgConnection, facts: &[Fact], now: OffsetDateTime) -> sqlx::Result<()> {
-    let mut rows: BTreeMap<(AccountId, Kind), Vec<i64>> = BTreeMap::new();
-    for fact in facts {
-        rows.entry((fact.account_id, fact.kind)).or_default().push(fact.subject);
+/// Rows of the outbox, column by column, for a statement that stores the facts too: one for each account and kind, in their order, so
+/// what follows from a thing comes after it.
+#[derive(Debug)]
+pub struct Rows {
+    pub accounts: Vec<AccountId>,
+    pub kinds: Vec<&'static str>,
+    /// Arrays of numbers as PostgreSQL spells them: it has no arrays of arrays that differ in length.
+    pub subjects: Vec<String>,
+}
+
+impl Rows {
+    /// The rows that tell these facts.
+    pub fn of(facts: impl IntoIterator<Item = Fact>) -> Self {
+        let mut rows: BTreeMap<(AccountId, Kind), String> = BTreeMap::new();
+        for Fact { account_id, kind, subject } in facts {
+            let subjects = rows.entry((account_id, kind)).or_default();
+            subjects.push(if subjects.is_empty() { '{' } else { ',' });
+            subjects.push_str(&subject.to_string());
+        }
+        let accounts = rows.keys().map(|(account, _)| *account).collect();
+        let kinds = rows.keys().map(|(_, kind)| kind.as_str()).collect();
+        Self { accounts, kinds, subjects: rows.into_values().map(|subjects| subjects + "}").collect() }
     }
-    if rows.is_empty() { Ok(()) } else { store::insert_all(conn, &rows, now).await }
+}
+
+/// Records what happened, in the caller's transaction.
+pub async fn record(conn: &mut PgConnection, facts: &[Fact], now: OffsetDateTime) -> sqlx::Result<()> {
+    if facts.is_empty() { Ok(()) } else { store::insert_all(conn, &Rows::of(facts.iter().copied()), now).await }
 }
 
 #[cfg(test)]
@@ -142,6 +163,20 @@ mod tests {
         {
             assert_eq!(EventId::parse(bad), None, "{bad}");
         }
+    }
+
+    #[test]
+    fn facts_become_one_row_for_each_account_and_kind() {
+        let fact = |account, kind, subject| Fact { account_id: AccountId(account), kind, subject };
+        let rows = Rows::of([
+            fact(2, Kind::ConversionCreated, 7),
+            fact(2, Kind::PurchaseRecorded, 30),
+            fact(1, Kind::PurchaseRecorded, 4),
+            fact(2, Kind::PurchaseRecorded, 5),
+        ]);
+        assert_eq!(rows.accounts, [AccountId(1), AccountId(2), AccountId(2)]);
+        assert_eq!(rows.kinds, ["purchase.recorded", "purchase.recorded", "conversion.created"]);
+        assert_eq!(rows.subjects, ["{4}", "{30,5}", "{7}"]);
     }
 
     #[test]

@@ -1,31 +1,19 @@
 //! The SQL of the outbox and the feed: one statement a function.
 
-use std::collections::BTreeMap;
-
 use sqlx::PgConnection;
-use sqlx::types::Json;
 use time::OffsetDateTime;
 
-use super::{Event, EventId, Kind};
+use super::{Event, EventId, Kind, Rows};
 use crate::types::ids::AccountId;
 
-/// Inserts rows, in the order of their kinds: so what follows from a thing comes after it.
-pub async fn insert_all(
-    conn: &mut PgConnection,
-    rows: &BTreeMap<(AccountId, Kind), Vec<i64>>,
-    now: OffsetDateTime,
-) -> sqlx::Result<()> {
-    let accounts: Vec<AccountId> = rows.keys().map(|(account, _)| *account).collect();
-    let kinds: Vec<&str> = rows.keys().map(|(_, kind)| kind.as_str()).collect();
-    let subjects: Vec<Json<&Vec<i64>>> = rows.values().map(Json).collect();
+/// Inserts rows, in their order.
+pub async fn insert_all(conn: &mut PgConnection, rows: &Rows, now: OffsetDateTime) -> sqlx::Result<()> {
     sqlx::query!(
         "insert into events (account_id, kind, subjects, created_at)
-        select account_id, kind, (select array_agg(id::bigint order by n) from jsonb_array_elements_text(subjects) with ordinality as one (id, n)), $4
-        from unnest($1::bigint[], $2::text[], $3::jsonb[]) with ordinality as new (account_id, kind, subjects, place)
-        order by place",
-        &accounts as &[AccountId],
-        &kinds as &[&str],
-        &subjects as &[Json<&Vec<i64>>],
+        select unnest($1::bigint[]), unnest($2::text[]), unnest($3::text[])::bigint[], $4",
+        &rows.accounts as &[AccountId],
+        &rows.kinds as &[&str],
+        &rows.subjects,
         now
     )
     .execute(conn)

@@ -24,8 +24,7 @@ pub(super) fn is_better(row: &PurchaseToRecord, known: &Purchase) -> bool {
     row.channel.replaces(known.channel)
 }
 
-/// Puts a report in the place of what a page said, in a transaction or, within one, at a savepoint of it; or answers it as a repeat
-/// if somebody did so first.
+/// Puts a report in the place of what a page said, in a transaction; or answers it as a repeat if somebody did so first.
 pub(super) async fn confirm(
     conn: &mut PgConnection,
     row: &PurchaseToRecord,

@@ -1,21 +1,23 @@
-//! The SQL that stores new purchases: a row, or a few, with their conversions, each in one statement.
-
-use std::collections::HashMap;
+//! The SQL that stores new purchases, one row or many, with their conversions: one statement each. What they are called is known before.
 
 use rust_decimal::Decimal;
 use sqlx::PgConnection;
 use sqlx::types::Json;
 use time::OffsetDateTime;
 
-use super::store::columns_of;
-use super::{OrderKey, Product, PurchaseToRecord};
+use super::{Product, PurchaseToRecord};
 use crate::attribution::{Attribution, Considered, Decision, Fraud};
 use crate::conversions::Status;
 use crate::db;
+use crate::db::numbers::Wanted;
+use crate::events::{self, Fact, Kind};
 use crate::types::codes::RecordedCode;
 use crate::types::email::Email;
 use crate::types::ids::{AccountId, CampaignId, ConversionId, CustomerId, PurchaseId, ReferralCodeId};
 use crate::types::text::{Name, OpaqueId, UserAgent};
+
+/// Where the numbers of purchases and of conversions come from.
+const SEQUENCES: [&str; 2] = ["purchases_id_seq", "conversions_id_seq"];
 
 /// A purchase that is to be stored with its decision.
 pub struct NewPurchase<'a> {
@@ -31,27 +33,49 @@ pub struct Ids {
     pub conversion: Option<ConversionId>,
 }
 
-/// Most purchases that one statement inserts. It looks for each conversion's purchase among all of them, which for more
-/// would cost more than another statement.
-pub const FEW: usize = 64;
+impl Ids {
+    /// The numbers that so many purchases need of which so many have a conversion.
+    pub fn wanted(purchases: usize, conversions: usize) -> [Wanted; 2] {
+        let [of_purchases, of_conversions] = SEQUENCES;
+        [(of_purchases, purchases), (of_conversions, conversions)]
+    }
 
-/// Inserts at most [`FEW`] purchases, which are sorted by key so that two batches cannot wait for each other, with their
-/// conversions and their events, and gives the ids of both in the order of `new`; or nothing if one of the orders was recorded
-/// before. One statement, all of it or nothing, so that it needs no transaction around it; within one, nothing is the end of it.
+    /// Gives numbers to purchases, of each of which is said whether it has a conversion. None, when there are too few numbers.
+    pub fn give(
+        [purchases, conversions]: [Vec<i64>; 2],
+        have_conversions: impl IntoIterator<Item = bool>,
+    ) -> Option<Vec<Self>> {
+        let (mut purchases, mut conversions) = (purchases.into_iter(), conversions.into_iter());
+        let named = have_conversions.into_iter().map(|has_conversion| {
+            let purchase = PurchaseId(purchases.next()?);
+            let conversion = if has_conversion { Some(ConversionId(conversions.next()?)) } else { None };
+            Some(Self { purchase, conversion })
+        });
+        named.collect()
+    }
+}
+
+/// Most purchases that a lane has stored by one statement. More would not make it faster.
+pub const ROWS_MAX: usize = 512;
+
+/// Inserts purchases, which are sorted by key so that two batches cannot wait for each other, with their
+/// conversions and their events, under the names given to them; or nothing, and says so, if one of the orders was recorded before. One
+/// statement, all of it or nothing, so that it needs no transaction around it.
 ///
 /// There is no `on conflict` here: where it has nothing to pass over, it is a twentieth of what an order costs.
 pub async fn insert(
     conn: &mut PgConnection,
     new: &[NewPurchase<'_>],
+    ids: &[Ids],
     now: OffsetDateTime,
-) -> sqlx::Result<Option<Vec<Ids>>> {
-    let stored = match new {
-        [one] => insert_one(conn, one, now).await.map(|ids| vec![ids]),
-        few => insert_few(conn, few, now).await,
+) -> sqlx::Result<bool> {
+    let stored = match (new, ids) {
+        ([one], [ids]) => insert_one(conn, one, *ids, now).await,
+        _ => insert_many(conn, new, ids, now).await,
     };
     match stored {
-        Ok(ids) => Ok(Some(ids)),
-        Err(error) if is_known_order(&error) => Ok(None),
+        Ok(()) => Ok(true),
+        Err(error) if is_known_order(&error) => Ok(false),
         Err(error) => Err(error),
     }
 }
@@ -61,12 +85,18 @@ pub(super) fn is_known_order(error: &sqlx::Error) -> bool {
     db::constraint(error) == Some("purchases_source_order_id_key")
 }
 
-async fn insert_few(conn: &mut PgConnection, new: &[NewPurchase<'_>], now: OffsetDateTime) -> sqlx::Result<Vec<Ids>> {
-    let (columns, converted) = (Columns::of(new, now), ConversionColumns::of(new));
-    let rows = sqlx::query_file_as!(
-        StoredRow,
-        "src/purchases/sql/insert_few.sql",
+async fn insert_many(
+    conn: &mut PgConnection,
+    new: &[NewPurchase<'_>],
+    ids: &[Ids],
+    now: OffsetDateTime,
+) -> sqlx::Result<()> {
+    let (columns, converted) = (Columns::of(new, ids, now), ConversionColumns::of(new, ids));
+    let events = events::Rows::of(new.iter().zip(ids).flat_map(|(new, ids)| facts(new, *ids)));
+    sqlx::query_file!(
+        "src/purchases/sql/insert_many.sql",
         &columns.accounts as &[AccountId],
+        &columns.ids as &[PurchaseId],
         &columns.sources as &[&str],
         &columns.order_ids as &[&str],
         &columns.amounts,
@@ -89,80 +119,50 @@ async fn insert_few(conn: &mut PgConnection, new: &[NewPurchase<'_>], now: Offse
         &columns.conflicting,
         &columns.considered as &[Json<&[Considered]>],
         now,
+        &columns.user_agents as &[Option<&str>],
+        &columns.channels as &[&str],
+        &columns.visits as &[Option<OffsetDateTime>],
         &converted.accounts as &[AccountId],
-        &converted.sources as &[&str],
-        &converted.order_ids as &[&str],
+        &converted.ids as &[ConversionId],
+        &converted.purchases as &[PurchaseId],
         &converted.campaigns as &[CampaignId],
+        &converted.referral_codes as &[ReferralCodeId],
         &converted.statuses as &[&str],
         &converted.same_email,
         &converted.fuzzy_email,
         &converted.same_customer,
         &converted.same_shopper,
-        &columns.user_agents as &[Option<&str>],
-        &columns.channels as &[&str],
-        &columns.visits as &[Option<OffsetDateTime>]
+        &events.accounts as &[AccountId],
+        &events.kinds as &[&str],
+        &events.subjects
     )
-    .fetch_all(conn)
+    .execute(conn)
     .await?;
-    ids(new, rows).ok_or(sqlx::Error::RowNotFound)
+    Ok(())
 }
 
-/// A purchase that was stored, or its conversion: then it has no name but the purchase's number.
-struct StoredRow {
-    account_id: AccountId,
-    purchase_id: PurchaseId,
-    source: Option<String>,
-    order_id: Option<OpaqueId>,
-    conversion_id: Option<ConversionId>,
+/// What the outbox says of a new purchase, as `insert_one.sql` does too.
+fn facts(new: &NewPurchase<'_>, ids: Ids) -> impl Iterator<Item = Fact> {
+    let account_id = new.row.key.account_id;
+    let fact = move |kind, subject| Fact { account_id, kind, subject };
+    let conversion = ids.conversion.map(|id| fact(Kind::ConversionCreated, id.0));
+    let is_refused = new.decision.outcome.as_ref().is_ok_and(|found| status(new, found) == Status::Rejected);
+    let refused = conversion.filter(|_| is_refused).map(|Fact { subject, .. }| fact(Kind::ConversionRefused, subject));
+    [Some(fact(Kind::PurchaseRecorded, ids.purchase.0)), conversion, refused].into_iter().flatten()
 }
 
-/// The ids of what was stored, in the order of `new`.
-fn ids(new: &[NewPurchase<'_>], rows: Vec<StoredRow>) -> Option<Vec<Ids>> {
-    let (purchases, conversions): (Vec<_>, Vec<_>) = rows.into_iter().partition(|row| row.conversion_id.is_none());
-    let mut ids = vec![None; new.len()];
-    let mut places = HashMap::with_capacity(conversions.len());
-    for StoredRow { account_id, purchase_id, source, order_id, .. } in purchases {
-        let key = OrderKey { account_id, source: source?, order_id: order_id? };
-        let place = new.binary_search_by(|new| new.row.key.cmp(&key)).ok()?;
-        ids[place] = Some(Ids { purchase: purchase_id, conversion: None });
-        if new[place].decision.outcome.is_ok() {
-            places.insert((account_id, purchase_id), place);
-        }
-    }
-    for row in conversions {
-        ids[*places.get(&(row.account_id, row.purchase_id))?].as_mut()?.conversion = row.conversion_id;
-    }
-    ids.into_iter().collect()
+fn status(new: &NewPurchase<'_>, found: &Attribution) -> Status {
+    Status::initial(found, new.row.channel)
 }
 
-/// For a single purchase: without arrays, which take the server longer to open than the row to store.
-async fn insert_one(conn: &mut PgConnection, new: &NewPurchase<'_>, now: OffsetDateTime) -> sqlx::Result<Ids> {
+async fn insert_one(conn: &mut PgConnection, new: &NewPurchase<'_>, ids: Ids, now: OffsetDateTime) -> sqlx::Result<()> {
     let NewPurchase { row, customer_id, decision } = new;
     let (found, customer) = (decision.outcome.as_ref().ok(), &row.customer);
     let fraud = found.map(|found| found.fraud).unwrap_or_default();
-    let stored = sqlx::query!(
-        r#"with purchase as (
-            insert into purchases (account_id, source, order_id, amount, currency, email, new_customer, ordered_at, customer_id,
-                customer_external_id, customer_email, customer_first_name, customer_last_name, products, ip_address, coupon_code,
-                referral_code, attributed_via, attributed_referral_code_id, reason, conflicting_codes, considered, created_at, user_agent,
-                channel, visited_at)
-            values ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, $17, $18, $19, $20, $21, $22, $23, $30, $31, $32)
-            returning account_id, id
-        ), conversion as (
-            insert into conversions (account_id, purchase_id, campaign_id, referral_code_id, status,
-                same_email, fuzzy_email, same_customer, same_shopper, created_at)
-            select account_id, id, $24, $19, $25, $26, $27, $28, $29, $23 from purchase where $19::bigint is not null
-            returning account_id, id
-        ), event as (
-            insert into events (account_id, kind, subjects, created_at)
-            select account_id, 'purchase.recorded', array[id], $23 from purchase
-            union all
-            select account_id, 'conversion.created', array[id], $23 from conversion
-            union all
-            select account_id, 'conversion.refused', array[id], $23 from conversion where $25 = 'rejected'
-        )
-        select id as "purchase: PurchaseId", (select id from conversion) as "conversion: ConversionId" from purchase"#,
+    sqlx::query_file!(
+        "src/purchases/sql/insert_one.sql",
         row.key.account_id as AccountId,
+        ids.purchase as PurchaseId,
         &row.key.source,
         row.key.order_id.as_str(),
         row.total.amount(),
@@ -185,24 +185,26 @@ async fn insert_one(conn: &mut PgConnection, new: &NewPurchase<'_>, now: OffsetD
         decision.conflicting_codes,
         Json(decision.considered.as_slice()) as Json<&[Considered]>,
         now,
+        row.user_agent.as_ref().map(UserAgent::as_str),
+        row.channel.as_str(),
         found.map(|found| found.holder.campaign_id) as Option<CampaignId>,
-        found.map(|found| Status::initial(found, row.channel).as_str()),
+        found.map(|found| status(new, found).as_str()),
         fraud.same_email,
         fraud.fuzzy_email,
         fraud.same_customer,
         fraud.same_shopper,
-        row.user_agent.as_ref().map(UserAgent::as_str),
-        row.channel.as_str(),
+        ids.conversion as Option<ConversionId>,
         found.and_then(|found| found.visited_at)
     )
-    .fetch_one(conn)
+    .execute(conn)
     .await?;
-    Ok(Ids { purchase: stored.purchase, conversion: stored.conversion })
+    Ok(())
 }
 
 /// The columns of new purchases, row by row.
 struct Columns<'a> {
     accounts: Vec<AccountId>,
+    ids: Vec<PurchaseId>,
     sources: Vec<&'a str>,
     order_ids: Vec<&'a str>,
     amounts: Vec<Decimal>,
@@ -230,12 +232,13 @@ struct Columns<'a> {
 }
 
 impl<'a> Columns<'a> {
-    fn of(new: &'a [NewPurchase<'a>], now: OffsetDateTime) -> Self {
+    fn of(new: &'a [NewPurchase<'a>], ids: &[Ids], now: OffsetDateTime) -> Self {
         let rows: Vec<&PurchaseToRecord> = new.iter().map(|new| new.row).collect();
         let decisions: Vec<&Decision> = new.iter().map(|new| &new.decision).collect();
         let attributions = || decisions.iter().map(|decision| decision.outcome.as_ref().ok());
         Self {
             accounts: rows.iter().map(|row| row.key.account_id).collect(),
+            ids: ids.iter().map(|ids| ids.purchase).collect(),
             sources: rows.iter().map(|row| row.key.source.as_str()).collect(),
             order_ids: rows.iter().map(|row| row.key.order_id.as_str()).collect(),
             amounts: rows.iter().map(|row| row.total.amount()).collect(),
@@ -271,35 +274,52 @@ impl<'a> Columns<'a> {
 }
 
 /// The columns of the conversions that follow from new purchases.
-struct ConversionColumns<'a> {
+struct ConversionColumns {
     accounts: Vec<AccountId>,
-    sources: Vec<&'a str>,
-    order_ids: Vec<&'a str>,
+    ids: Vec<ConversionId>,
+    purchases: Vec<PurchaseId>,
     campaigns: Vec<CampaignId>,
-    statuses: Vec<&'a str>,
+    referral_codes: Vec<ReferralCodeId>,
+    statuses: Vec<&'static str>,
     same_email: Vec<bool>,
     fuzzy_email: Vec<bool>,
     same_customer: Vec<bool>,
     same_shopper: Vec<bool>,
 }
 
-impl<'a> ConversionColumns<'a> {
-    fn of(new: &'a [NewPurchase<'a>]) -> Self {
-        let attributed: Vec<(&PurchaseToRecord, &Attribution)> =
-            new.iter().filter_map(|new| Some((new.row, new.decision.outcome.as_ref().ok()?))).collect();
-        let keys: Vec<&OrderKey> = attributed.iter().map(|(row, _)| &row.key).collect();
-        let (accounts, sources, order_ids) = columns_of(&keys);
-        let flags = |flag: fn(&Fraud) -> bool| attributed.iter().map(|(_, found)| flag(&found.fraud)).collect();
+impl ConversionColumns {
+    fn of(new: &[NewPurchase<'_>], ids: &[Ids]) -> Self {
+        let conversions: Vec<_> = new
+            .iter()
+            .zip(ids)
+            .filter_map(|(new, ids)| Some((new, ids.purchase, ids.conversion?, new.decision.outcome.as_ref().ok()?)))
+            .collect();
+        let flags = |flag: fn(&Fraud) -> bool| conversions.iter().map(|(.., found)| flag(&found.fraud)).collect();
         Self {
-            accounts,
-            sources,
-            order_ids,
-            campaigns: attributed.iter().map(|(_, found)| found.holder.campaign_id).collect(),
-            statuses: attributed.iter().map(|(row, found)| Status::initial(found, row.channel).as_str()).collect(),
+            accounts: conversions.iter().map(|(new, ..)| new.row.key.account_id).collect(),
+            ids: conversions.iter().map(|(_, _, id, _)| *id).collect(),
+            purchases: conversions.iter().map(|(_, purchase, ..)| *purchase).collect(),
+            campaigns: conversions.iter().map(|(.., found)| found.holder.campaign_id).collect(),
+            referral_codes: conversions.iter().map(|(.., found)| found.holder.referral_code_id).collect(),
+            statuses: conversions.iter().map(|(new, .., found)| status(new, found).as_str()).collect(),
             same_email: flags(|fraud| fraud.same_email),
             fuzzy_email: flags(|fraud| fraud.fuzzy_email),
             same_customer: flags(|fraud| fraud.same_customer),
             same_shopper: flags(|fraud| fraud.same_shopper),
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn numbers_go_to_purchases_in_their_order_and_to_those_conversions_that_there_are() {
+        let give = |conversions: &[i64]| Ids::give([vec![1, 2, 3], conversions.to_vec()], [false, true, true]);
+        let given = give(&[8, 9]).expect("enough");
+        let given: Vec<_> = given.iter().map(|ids| (ids.purchase.0, ids.conversion.map(|id| id.0))).collect();
+        assert_eq!(given, [(1, None), (2, Some(8)), (3, Some(9))]);
+        assert!(give(&[8]).is_none());
     }
 }

@@ -4,7 +4,8 @@ use std::hash::{DefaultHasher, Hash, Hasher};
 
 use sqlx::PgPool;
 
-use super::record::{self, Few};
+use super::insert;
+use super::record::{self, Orders};
 use super::{PurchaseToRecord, Recorded};
 use crate::db::{Fault, Session};
 use crate::lane::{Cut, Lane, Layout, Place, Work};
@@ -12,7 +13,7 @@ use crate::types::clock::Clock;
 use crate::types::streak::Streaks;
 use crate::web::state::App;
 
-/// A way to have purchases recorded, many in one transaction.
+/// A way to have purchases recorded, many at once.
 pub type PurchaseLane = Lane<Recorder>;
 
 /// Starts the lane. Reports of one order go to one writer, so in this process they race only when one of them came alone;
@@ -23,7 +24,7 @@ pub fn start(app: &App) -> PurchaseLane {
         name: "purchases",
         writers: limits.purchase_writers,
         queue_max: limits.queue_max,
-        batch_max: limits.batch_max,
+        batch_max: limits.batch_max.min(insert::ROWS_MAX),
         place: Place::OwnThread,
         spares_writers: true,
     };
@@ -63,12 +64,11 @@ impl Work for Recorder {
     type Fault = Fault;
 
     async fn run(&mut self, rows: &[PurchaseToRecord]) -> Result<Vec<Recorded>, Fault> {
-        let (session, now) = (&mut self.session, self.clock.now());
-        if rows.len() <= record::FEW {
-            let mut few = Few { rows, news: &mut self.news };
-            return session.alone(|alone, few, now| Box::pin(record::record_few(alone, few, now)), &mut few, now).await;
-        }
-        session.transact(|conn, rows, now| Box::pin(record::record_batch(conn, rows, now)), rows, now).await
+        let mut orders = Orders { rows, news: &mut self.news };
+        let now = self.clock.now();
+        self.session
+            .alone(|alone, orders, now| Box::pin(record::record_batch(alone, orders, now)), &mut orders, now)
+            .await
     }
 
     fn cut(fault: &Fault) -> Cut {

@@ -16,7 +16,7 @@ use crate::customers::Person;
 use crate::referral_codes::holders::CouponRow;
 use crate::types::codes::{CodeKey, RecordedCode};
 use crate::types::email::Email;
-use crate::types::ids::{CampaignId, ConversionId, CustomerId, PurchaseId, ReferralCodeId};
+use crate::types::ids::{CampaignId, CustomerId, ReferralCodeId};
 use crate::types::self_referral::SelfReferral;
 use crate::types::text::{OpaqueId, UserAgent};
 
@@ -30,11 +30,12 @@ pub struct PlainOrder<'a> {
     domains: Vec<String>,
 }
 
-/// What was found behind the coupon, and what the order is called if it was plain.
+/// What was found behind the coupon.
 pub struct Found {
     /// Nothing where there is no such coupon.
     pub coupon: Option<CouponRow>,
-    pub stored: Option<Ids>,
+    /// Whether that made the order a plain one, and so it is stored.
+    pub is_stored: bool,
 }
 
 impl<'a> PlainOrder<'a> {
@@ -69,17 +70,17 @@ impl<'a> PlainOrder<'a> {
         facts(decision) == facts(&self.decision)
     }
 
-    /// Finds whom the coupon leads to and, if that makes the order plain, stores it with its conversion and their events. Gives
-    /// nothing if the order was recorded before, and then has not looked. All in one statement.
-    pub async fn store(&self, conn: &mut PgConnection, now: OffsetDateTime) -> sqlx::Result<Option<Found>> {
-        match self.run(conn, now).await {
+    /// Finds whom the coupon leads to and, if that makes the order plain, stores it with its conversion and their events, under
+    /// these names. Gives nothing if the order was recorded before, and then has not looked. All in one statement.
+    pub async fn store(&self, conn: &mut PgConnection, ids: Ids, now: OffsetDateTime) -> sqlx::Result<Option<Found>> {
+        match self.run(conn, ids, now).await {
             Ok(found) => Ok(Some(found)),
             Err(error) if insert::is_known_order(&error) => Ok(None),
             Err(error) => Err(error),
         }
     }
 
-    async fn run(&self, conn: &mut PgConnection, now: OffsetDateTime) -> sqlx::Result<Found> {
+    async fn run(&self, conn: &mut PgConnection, ids: Ids, now: OffsetDateTime) -> sqlx::Result<Found> {
         let Self { row, key, decision, domains } = self;
         let credited = decision.outcome.as_ref().ok();
         let found = sqlx::query_file!(
@@ -103,12 +104,13 @@ impl<'a> PlainOrder<'a> {
             now,
             row.user_agent.as_ref().map(UserAgent::as_str),
             row.channel.as_str(),
-            credited.map(|credited| Status::initial(credited, row.channel).as_str())
+            credited.map(|credited| Status::initial(credited, row.channel).as_str()),
+            ids.purchase.0,
+            ids.conversion.map(|id| id.0)
         )
         .fetch_optional(conn)
         .await?;
-        let Some(found) = found else { return Ok(Found { coupon: None, stored: None }) };
-        let stored = found.purchase.map(|purchase| Ids { purchase, conversion: found.conversion });
+        let Some(found) = found else { return Ok(Found { coupon: None, is_stored: false }) };
         let coupon = CouponRow {
             account_id: row.key.account_id,
             key: key.clone(),
@@ -126,6 +128,6 @@ impl<'a> PlainOrder<'a> {
             first_name: found.first_name,
             last_name: found.last_name,
         };
-        Ok(Found { coupon: Some(coupon), stored })
+        Ok(Found { coupon: Some(coupon), is_stored: found.is_plain })
     }
 }

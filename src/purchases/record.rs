@@ -16,28 +16,30 @@ use super::{AttributedTo, Conversion, OrderKey, Purchase, PurchaseToRecord, Reco
 use crate::attribution::{self, Attribution, Buyer, Decision};
 use crate::conversions::Status;
 use crate::customers;
+use crate::db::numbers::Wanted;
 use crate::db::{Abort, Alone};
 use crate::types::channel::Channel;
 use crate::types::ids::{AccountId, ConversionId, CustomerId};
 use crate::types::streak::Streaks;
 use crate::types::text::Name;
 
-/// Most rows that are recorded without a transaction around them.
-pub const FEW: usize = insert::FEW;
-
 /// Rows of a batch, and how many batches in a row brought nothing but new orders.
-pub struct Few<'r> {
+pub struct Orders<'r> {
     pub rows: &'r [PurchaseToRecord],
     pub news: &'r mut Streaks,
 }
 
-/// Records at most [`FEW`] purchases: what their codes lead to is read, and one statement stores them with their
+/// Records purchases: what their codes lead to is read, and one statement stores them with their
 /// conversions. Answers in the order of the rows. As long as all orders were new, nobody looks whether they were recorded before:
 /// the unique key refuses all of them when one was, and then they are looked for. Aborts when a rival records one of them after that.
-pub async fn record_few(alone: &mut Alone, few: &mut Few<'_>, now: OffsetDateTime) -> Result<Vec<Recorded>, Abort> {
-    let mut batch = Batch::of(few.rows);
-    let accounts: HashSet<AccountId> = few.rows.iter().map(|row| row.key.account_id).collect();
-    let is_bold = few.news.are_long(&accounts);
+pub async fn record_batch(
+    alone: &mut Alone,
+    orders: &mut Orders<'_>,
+    now: OffsetDateTime,
+) -> Result<Vec<Recorded>, Abort> {
+    let mut batch = Batch::of(orders.rows);
+    let accounts: HashSet<AccountId> = orders.rows.iter().map(|row| row.key.account_id).collect();
+    let is_bold = orders.news.are_long(&accounts);
     if !is_bold {
         batch.set_known_aside(alone.reading()).await?;
     }
@@ -51,21 +53,21 @@ pub async fn record_few(alone: &mut Alone, few: &mut Few<'_>, now: OffsetDateTim
         }
     };
     if stored.is_some() {
-        few.news.went_on(&accounts, batch.known.is_empty());
+        orders.news.went_on(&accounts, batch.known.is_empty());
     } else {
         // One was recorded before after all, or a moment ago by a rival.
         if is_bold {
-            few.news.broke(&accounts);
+            orders.news.broke(&accounts);
         } else {
-            few.news.went_on(&accounts, false);
+            orders.news.went_on(&accounts, false);
         }
         batch.set_known_aside(alone.reading()).await?;
         new.retain(|new| !batch.known.contains_key(&new.row.key));
         stored = store(alone, &new, now).await?;
     }
     let mut answers = batch.answer(&new, &stored.ok_or(Abort::LostRace)?, now)?;
-    for index in better_reports(&answers, few.rows) {
-        answers[index] = confirm::confirm(alone.storing(), &few.rows[index], now).await?;
+    for index in better_reports(&answers, orders.rows) {
+        answers[index] = confirm::confirm(alone.storing(), &orders.rows[index], now).await?;
         alone.answered(true);
     }
     Ok(answers)
@@ -76,29 +78,20 @@ async fn store(alone: &mut Alone, new: &[NewPurchase<'_>], now: OffsetDateTime) 
     if new.is_empty() {
         return Ok(Some(Vec::new()));
     }
-    let stored = insert::insert(alone.storing(), new, now).await?;
-    alone.answered(stored.is_some());
-    Ok(stored)
+    let numbers = alone.numbers(wanted(new)).await?;
+    let ids = Ids::give(numbers, have_conversions(new)).ok_or(sqlx::Error::RowNotFound)?;
+    let is_stored = insert::insert(alone.storing(), new, &ids, now).await?;
+    alone.answered(is_stored);
+    Ok(is_stored.then_some(ids))
 }
 
-/// Records any number of purchases, all rows in one transaction of the caller's. Otherwise as [`record_few`], but looks first.
-pub async fn record_batch(
-    conn: &mut PgConnection,
-    rows: &[PurchaseToRecord],
-    now: OffsetDateTime,
-) -> Result<Vec<Recorded>, Abort> {
-    let mut batch = Batch::of(rows);
-    batch.set_known_aside(conn).await?;
-    let new = batch.decide(conn, now).await?;
-    let mut stored = Vec::with_capacity(new.len());
-    for few in new.chunks(FEW) {
-        stored.extend(insert::insert(conn, few, now).await?.ok_or(Abort::LostRace)?);
-    }
-    let mut answers = batch.answer(&new, &stored, now)?;
-    for index in better_reports(&answers, rows) {
-        answers[index] = confirm::confirm(conn, &rows[index], now).await?;
-    }
-    Ok(answers)
+/// The numbers that new purchases need.
+fn wanted(new: &[NewPurchase<'_>]) -> [Wanted; 2] {
+    Ids::wanted(new.len(), have_conversions(new).filter(|has| *has).count())
+}
+
+fn have_conversions(new: &[NewPurchase<'_>]) -> impl Iterator<Item = bool> {
+    new.iter().map(|new| new.decision.outcome.is_ok())
 }
 
 /// Which reports take the place of what is known of their orders, in the order of their keys: two batches that lock the same
@@ -165,20 +158,19 @@ impl<'a> Batch<'a> {
         plain: &PlainOrder<'a>,
         now: OffsetDateTime,
     ) -> sqlx::Result<(Vec<NewPurchase<'a>>, Option<Vec<Ids>>)> {
-        let found = plain.store(alone.storing(), now).await?;
-        alone.answered(found.as_ref().is_some_and(|found| found.stored.is_some()));
-        let Some(Found { coupon, stored }) = found else { return Ok((Vec::new(), None)) };
+        let ids = Ids::give(alone.numbers(Ids::wanted(1, 1)).await?, [true]);
+        let ids = ids.and_then(|ids| ids.first().copied()).ok_or(sqlx::Error::RowNotFound)?;
+        let found = plain.store(alone.storing(), ids, now).await?;
+        alone.answered(found.as_ref().is_some_and(|found| found.is_stored));
+        let Some(Found { coupon, is_stored }) = found else { return Ok((Vec::new(), None)) };
         if let Some(coupon) = coupon {
             self.evidence.learn(coupon);
         }
         let new = self.rule(vec![None], now);
-        if let Some(odd) = new.iter().find(|new| stored.is_some() && !plain.is_as(&new.decision)) {
+        if let Some(odd) = new.iter().find(|new| is_stored && !plain.is_as(&new.decision)) {
             tracing::error!(account.id = odd.row.key.account_id.0, "an order was stored as a plain one, and is none");
         }
-        let stored = match stored {
-            Some(ids) => Some(vec![ids]),
-            None => store(alone, &new, now).await?,
-        };
+        let stored = if is_stored { Some(vec![ids]) } else { store(alone, &new, now).await? };
         Ok((new, stored))
     }
 

@@ -15,7 +15,7 @@ use crate::types::money::{Currency, Money};
 use crate::types::text::OpaqueId;
 
 /// The columns of keys, row by row.
-pub(super) fn columns_of<'a>(keys: &[&'a OrderKey]) -> (Vec<AccountId>, Vec<&'a str>, Vec<&'a str>) {
+fn columns_of<'a>(keys: &[&'a OrderKey]) -> (Vec<AccountId>, Vec<&'a str>, Vec<&'a str>) {
     let accounts = keys.iter().map(|key| key.account_id).collect();
     let sources = keys.iter().map(|key| key.source.as_str()).collect();
     (accounts, sources, keys.iter().map(|key| key.order_id.as_str()).collect())

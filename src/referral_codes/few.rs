@@ -10,7 +10,7 @@ use std::collections::HashSet;
 use time::OffsetDateTime;
 
 use super::desk::Desk;
-use super::insert::{self, NewIssue, SeenNames};
+use super::insert::{self, Ids, NewIssue, SeenNames};
 use super::issue::{self, Meant, Plan, Reading, Round, Stored};
 use super::{HeldCoupon, Outcome, ReferralCodeToIssue, Wish};
 use crate::coupon_banks::claim::Want;
@@ -206,24 +206,20 @@ async fn store_new(
         return Ok(Ok(Vec::new()));
     }
     let names = SeenNames::of(&new, &round.named);
-    let ids = match insert::insert_new(alone.storing(), &new, &names, moved, now).await {
-        Ok(ids) => ids,
-        Err(error) => {
-            let first = who_was_first(&error).ok_or(error)?;
-            alone.answered(false);
-            return Ok(Err(first));
-        }
-    };
+    let ids = Ids::give(&new, alone.numbers(Ids::wanted(&new)).await?).ok_or(sqlx::Error::RowNotFound)?;
+    if let Err(error) = insert::insert_new(alone.storing(), &new, &ids, &names, moved, now).await {
+        let first = who_was_first(&error).ok_or(error)?;
+        alone.answered(false);
+        return Ok(Err(first));
+    }
     alone.answered(true);
-    let mut codes: Vec<Option<ReferralCode>> = round.rows.iter().map(|_| None).collect();
-    new.into_iter().for_each(|new| codes[new.index] = Some(new.code));
-    drop(names);
+    let codes: Vec<(usize, ReferralCode)> = new.into_iter().map(|new| (new.index, new.code)).collect();
     let mut stored = Vec::with_capacity(ids.len());
-    for new in ids {
-        if let (Some(code), Ok((entry, want))) = (codes[new.index].take(), round.meant[new.index]) {
-            round.registry.learn_id(entry, new.customer_id);
-            let coupon = coupons[new.index].take().and_then(|coupon| held(round, new.index, want, coupon));
-            stored.push((new.index, Stored::Now { id: new.id, code, coupon }));
+    for ((index, code), ids) in codes.into_iter().zip(ids) {
+        if let Ok((entry, want)) = round.meant[index] {
+            round.registry.learn_id(entry, ids.advocate);
+            let coupon = coupons[index].take().and_then(|coupon| held(round, index, want, coupon));
+            stored.push((index, Stored::Now { id: ids.code, code, coupon }));
         }
     }
     Ok(Ok(stored))

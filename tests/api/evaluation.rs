@@ -4,6 +4,8 @@ use goodword::conversions::evaluation::{self, Aside};
 use serde_json::{Value, json};
 
 use crate::harness::app::{CAMPAIGN, TestApp};
+use crate::harness::client::Shop;
+use crate::harness::detour::Detour;
 use crate::harness::words::Request;
 
 /// An account whose advocate C1, ada@example.com, holds A1.
@@ -123,6 +125,29 @@ async fn each_rule_rejects_with_its_reason() {
         let wanted = if finding.is_some() { "rejected" } else { "approved" };
         assert_eq!((status, findings), (json!(wanted), finding.into_iter().map(str::to_owned).collect()), "{sent}");
     }
+    app.finish().await;
+}
+
+#[tokio::test]
+async fn of_two_orders_of_one_day_the_one_recorded_first_is_the_first_whatever_their_numbers() {
+    let app = with_an_advocate().await;
+    app.rules(json!({ "new_customers_only": true })).await;
+    // One server has drawn numbers and not used them all; another has higher ones.
+    for number in 0..4 {
+        app.order(&format!("before {number}")).await.expect(201);
+    }
+    let detour = Detour::start(&app).await;
+    let on_that_day = |shop: &Shop, id: &str| {
+        shop.order(id).with("order.date", "2026-07-30").with("customer.id", "C8").code("A1").into_future()
+    };
+    let first = on_that_day(&detour.shop, "first").await.expect(201);
+    app.pass_days(1);
+    let second = on_that_day(&app, "second").await.expect(201);
+    assert!(second["id"].as_i64() < first["id"].as_i64(), "{second:?} after {first:?}");
+    app.evaluate().await;
+    let told = async |order: &Value| verdict(&app, order["conversion"]["id"].as_i64().expect("a conversion")).await.0;
+    assert_eq!((told(&first.json).await, told(&second.json).await), (json!("approved"), json!("rejected")));
+    detour.stop().await;
     app.finish().await;
 }
 

@@ -6,6 +6,7 @@ use goodword::web::state::{LaneLimits, Limits};
 use serde_json::{Value, json};
 
 use crate::harness::app::{TestApp, limits};
+use crate::harness::client::Shop;
 use crate::harness::detour::Detour;
 use crate::harness::proxy::Cut;
 use crate::harness::words::Request;
@@ -238,6 +239,8 @@ async fn an_order_stored_in_one_statement_whose_answer_is_lost_is_looked_up() {
                     detour.proxy.come_back();
                 } else {
                     assert!(matches!(answer.status, 200 | 201), "{id}: {}", answer.text);
+                    let known = detour.shop.get(&format!("/v1/purchases/{id}").replace(' ', "%20")).await.expect(200);
+                    assert_eq!(answer.text, known.text, "{id}");
                 }
                 let again = of(detour.shop.order(&id)).await;
                 assert!(matches!(again.status, 200 | 201), "{id}: {}", again.text);
@@ -262,6 +265,38 @@ async fn a_rival_who_records_an_order_after_the_look_for_it_was_first() {
     go_on.send(()).expect("it waits");
     assert_eq!(ours.await.expect("no panic").expect(200).text, theirs.text);
     assert_eq!(app.count("select count(*) from purchases").await, 1);
+    detour.stop().await;
+    app.finish().await;
+}
+
+#[tokio::test]
+async fn numbers_that_a_connection_drew_ahead_end_with_it() {
+    let app = TestApp::start().await;
+    let bank = app.bank(&["A1"]).await;
+    app.advocate("C1").out_of(&bank).await.expect(201);
+    let detour = Detour::start(&app).await;
+    let report = async |shop: &Shop, name: &str| {
+        for number in 0..20 {
+            shop.order(&format!("{name} {number}")).code("A1").await.expect(201);
+        }
+    };
+    report(&detour.shop, "before").await;
+    // Of 2, 4, 8 and 16, and the first time the statement is prepared.
+    assert_eq!(detour.proxy.draws(), 5);
+    // A copy of the database takes its place that has lost all that was drawn and not used.
+    detour.proxy.go_away().await;
+    let left = "select least((select last_value from purchases_id_seq) - (select max(id) from purchases),
+        (select last_value from conversions_id_seq) - (select max(id) from conversions))";
+    assert!(app.count(left).await > 0, "some were drawn ahead");
+    let lose = "select setval('purchases_id_seq', (select max(id) from purchases)),
+        setval('conversions_id_seq', (select max(id) from conversions))";
+    sqlx::query(lose).execute(&app.pool).await.expect("lost");
+    report(&app, "elsewhere").await;
+    detour.proxy.come_back();
+    // It finds out which of its connections are dead.
+    while detour.shop.get("/v1/campaigns").await.status != 200 {}
+    report(&detour.shop, "after").await;
+    assert_eq!(app.count("select count(*) from conversions").await, 60);
     detour.stop().await;
     app.finish().await;
 }

@@ -165,7 +165,7 @@ pub async fn find_cases(
             case when g.new_customers_only and p.new_customer is null and p.customer_external_id is not null then exists (
                 select from purchases b
                 where b.account_id = p.account_id and b.customer_external_id = p.customer_external_id
-                    and (b.ordered_at, b.id) < (p.ordered_at, p.id))
+                    and (b.ordered_at, b.created_at, b.id) < (p.ordered_at, p.created_at, p.id))
             end as bought_before,
             r.id as "referral_code_id: ReferralCodeId", r.created_at as code_created_at, r.coupon_issued_at,
             r.ip_address as code_ip_address, r.user_agent as code_user_agent, r.blocked_at is not null as "is_code_blocked!",

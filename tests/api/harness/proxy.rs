@@ -13,6 +13,8 @@ use tokio::task::JoinSet;
 
 /// By this name the sessions that come through the proxy are known to the database.
 pub const APPLICATION: &str = "behind_the_proxy";
+/// Words of the statement that draws numbers for rows.
+const NUMBERS: &str = "nextval(sequence)";
 /// Where PostgreSQL's clients look in a directory.
 const PORT: u16 = 5432;
 
@@ -62,6 +64,7 @@ struct Way {
     open: Mutex<JoinSet<()>>,
     commits: AtomicUsize,
     statements: AtomicUsize,
+    draws: AtomicUsize,
     is_silent: AtomicBool,
 }
 
@@ -77,6 +80,7 @@ impl Proxy {
             open: Mutex::default(),
             commits: AtomicUsize::new(0),
             statements: AtomicUsize::new(0),
+            draws: AtomicUsize::new(0),
             is_silent: AtomicBool::new(false),
         };
         let proxy = Self(Arc::new(way));
@@ -146,9 +150,14 @@ impl Proxy {
         self.0.commits.load(Ordering::SeqCst)
     }
 
-    /// How many statements with values, or prepared for them, came by so far.
+    /// How many statements with values, or prepared for them, came by so far; but for those that draw numbers ahead of need.
     pub fn statements(&self) -> usize {
         self.0.statements.load(Ordering::SeqCst)
+    }
+
+    /// How many statements of those that draw numbers ahead of need came by so far.
+    pub fn draws(&self) -> usize {
+        self.0.draws.load(Ordering::SeqCst)
     }
 }
 
@@ -329,7 +338,8 @@ fn next_plan(way: &Weak<Way>, message: &[u8], moment: Moment, called: &[u8]) -> 
     }
     // To parse a text, or to bind values.
     if matches!(message.first(), Some(b'P' | b'B')) {
-        way.statements.fetch_add(1, Ordering::SeqCst);
+        let draws = holds(message, NUMBERS) || holds(called, NUMBERS);
+        if draws { &way.draws } else { &way.statements }.fetch_add(1, Ordering::SeqCst);
     }
     let mut plan = way.plan.lock().expect("no panics");
     let is_due = match &*plan {
