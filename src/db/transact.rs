@@ -113,7 +113,7 @@ impl Tries {
     }
 }
 
-/// Begins, works and commits, once. Work that fails is rolled back when the transaction is dropped.
+/// Begins, works and commits, once. Work that fails is rolled back.
 async fn attempt<T, W, E, F>(pool: &PgPool, work: F) -> Result<T, E>
 where
     F: for<'c> FnOnce(&'c mut PgConnection) -> BoxFuture<'c, Result<T, W>>,
@@ -121,9 +121,17 @@ where
 {
     let mut conn = pool.acquire().await.map_err(Fault::from)?;
     let mut transaction = conn.begin().await.map_err(Fault::from)?;
-    let outcome = work(&mut transaction).await?;
-    transaction.commit().await.map_err(commit_fault)?;
-    Ok(outcome)
+    match work(&mut transaction).await {
+        Ok(outcome) => {
+            transaction.commit().await.map_err(commit_fault)?;
+            Ok(outcome)
+        }
+        Err(error) => {
+            // At once: what it locked must not wait for the connection's next use, nor be passed over meanwhile.
+            let _ = transaction.rollback().await;
+            Err(error.into())
+        }
+    }
 }
 
 async fn joined<T, E: From<Fault>>(task: tokio::task::JoinHandle<Result<T, E>>) -> Result<T, E> {

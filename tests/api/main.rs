@@ -22,6 +22,7 @@ mod lanes;
 mod laws;
 mod links;
 mod lists;
+mod log_lines;
 mod lookup;
 mod new_orders;
 mod order_rules;
