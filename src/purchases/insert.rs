@@ -8,16 +8,12 @@ use time::OffsetDateTime;
 use super::{Product, PurchaseToRecord};
 use crate::attribution::{Attribution, Considered, Decision, Fraud};
 use crate::conversions::Status;
-use crate::db;
-use crate::db::numbers::Wanted;
+use crate::db::{self, Alone};
 use crate::events::{self, Fact, Kind};
 use crate::types::codes::RecordedCode;
 use crate::types::email::Email;
 use crate::types::ids::{AccountId, CampaignId, ConversionId, CustomerId, PurchaseId, ReferralCodeId};
 use crate::types::text::{Name, OpaqueId, UserAgent};
-
-/// Where the numbers of purchases and of conversions come from.
-const SEQUENCES: [&str; 2] = ["purchases_id_seq", "conversions_id_seq"];
 
 /// A purchase that is to be stored with its decision.
 pub struct NewPurchase<'a> {
@@ -34,21 +30,19 @@ pub struct Ids {
 }
 
 impl Ids {
-    /// The numbers that so many purchases need of which so many have a conversion.
-    pub fn wanted(purchases: usize, conversions: usize) -> [Wanted; 2] {
-        let [of_purchases, of_conversions] = SEQUENCES;
-        [(of_purchases, purchases), (of_conversions, conversions)]
+    /// Draws the numbers of purchases, of each of which is said whether it has a conversion.
+    pub async fn draw(alone: &mut Alone, have_conversions: &[bool]) -> sqlx::Result<Vec<Self>> {
+        let conversions = have_conversions.iter().filter(|has| **has).count();
+        let wanted = [("purchases_id_seq", have_conversions.len()), ("conversions_id_seq", conversions)];
+        Self::give(alone.numbers(wanted).await?, have_conversions).ok_or(sqlx::Error::RowNotFound)
     }
 
-    /// Gives numbers to purchases, of each of which is said whether it has a conversion. None, when there are too few numbers.
-    pub fn give(
-        [purchases, conversions]: [Vec<i64>; 2],
-        have_conversions: impl IntoIterator<Item = bool>,
-    ) -> Option<Vec<Self>> {
+    /// Gives them out, in their order. None, when there are too few.
+    fn give([purchases, conversions]: [Vec<i64>; 2], have_conversions: &[bool]) -> Option<Vec<Self>> {
         let (mut purchases, mut conversions) = (purchases.into_iter(), conversions.into_iter());
-        let named = have_conversions.into_iter().map(|has_conversion| {
+        let named = have_conversions.iter().map(|has_conversion| {
             let purchase = PurchaseId(purchases.next()?);
-            let conversion = if has_conversion { Some(ConversionId(conversions.next()?)) } else { None };
+            let conversion = if *has_conversion { Some(ConversionId(conversions.next()?)) } else { None };
             Some(Self { purchase, conversion })
         });
         named.collect()
@@ -144,11 +138,14 @@ async fn insert_many(
 /// What the outbox says of a new purchase, as `insert_one.sql` does too.
 fn facts(new: &NewPurchase<'_>, ids: Ids) -> impl Iterator<Item = Fact> {
     let account_id = new.row.key.account_id;
-    let fact = move |kind, subject| Fact { account_id, kind, subject };
-    let conversion = ids.conversion.map(|id| fact(Kind::ConversionCreated, id.0));
+    let conversion = ids.conversion.map(|id| id.0);
     let is_refused = new.decision.outcome.as_ref().is_ok_and(|found| status(new, found) == Status::Rejected);
-    let refused = conversion.filter(|_| is_refused).map(|Fact { subject, .. }| fact(Kind::ConversionRefused, subject));
-    [Some(fact(Kind::PurchaseRecorded, ids.purchase.0)), conversion, refused].into_iter().flatten()
+    let facts = [
+        (Kind::PurchaseRecorded, Some(ids.purchase.0)),
+        (Kind::ConversionCreated, conversion),
+        (Kind::ConversionRefused, conversion.filter(|_| is_refused)),
+    ];
+    facts.into_iter().filter_map(move |(kind, subject)| Some(Fact { account_id, kind, subject: subject? }))
 }
 
 fn status(new: &NewPurchase<'_>, found: &Attribution) -> Status {
@@ -316,7 +313,7 @@ mod tests {
 
     #[test]
     fn numbers_go_to_purchases_in_their_order_and_to_those_conversions_that_there_are() {
-        let give = |conversions: &[i64]| Ids::give([vec![1, 2, 3], conversions.to_vec()], [false, true, true]);
+        let give = |conversions: &[i64]| Ids::give([vec![1, 2, 3], conversions.to_vec()], &[false, true, true]);
         let given = give(&[8, 9]).expect("enough");
         let given: Vec<_> = given.iter().map(|ids| (ids.purchase.0, ids.conversion.map(|id| id.0))).collect();
         assert_eq!(given, [(1, None), (2, Some(8)), (3, Some(9))]);

@@ -16,7 +16,6 @@ use super::{AttributedTo, Conversion, OrderKey, Purchase, PurchaseToRecord, Reco
 use crate::attribution::{self, Attribution, Buyer, Decision};
 use crate::conversions::Status;
 use crate::customers;
-use crate::db::numbers::Wanted;
 use crate::db::{Abort, Alone};
 use crate::types::channel::Channel;
 use crate::types::ids::{AccountId, ConversionId, CustomerId};
@@ -78,20 +77,11 @@ async fn store(alone: &mut Alone, new: &[NewPurchase<'_>], now: OffsetDateTime) 
     if new.is_empty() {
         return Ok(Some(Vec::new()));
     }
-    let numbers = alone.numbers(wanted(new)).await?;
-    let ids = Ids::give(numbers, have_conversions(new)).ok_or(sqlx::Error::RowNotFound)?;
+    let have_conversions: Vec<bool> = new.iter().map(|new| new.decision.outcome.is_ok()).collect();
+    let ids = Ids::draw(alone, &have_conversions).await?;
     let is_stored = insert::insert(alone.storing(), new, &ids, now).await?;
     alone.answered(is_stored);
     Ok(is_stored.then_some(ids))
-}
-
-/// The numbers that new purchases need.
-fn wanted(new: &[NewPurchase<'_>]) -> [Wanted; 2] {
-    Ids::wanted(new.len(), have_conversions(new).filter(|has| *has).count())
-}
-
-fn have_conversions(new: &[NewPurchase<'_>]) -> impl Iterator<Item = bool> {
-    new.iter().map(|new| new.decision.outcome.is_ok())
 }
 
 /// Which reports take the place of what is known of their orders, in the order of their keys: two batches that lock the same
@@ -158,8 +148,7 @@ impl<'a> Batch<'a> {
         plain: &PlainOrder<'a>,
         now: OffsetDateTime,
     ) -> sqlx::Result<(Vec<NewPurchase<'a>>, Option<Vec<Ids>>)> {
-        let ids = Ids::give(alone.numbers(Ids::wanted(1, 1)).await?, [true]);
-        let ids = ids.and_then(|ids| ids.first().copied()).ok_or(sqlx::Error::RowNotFound)?;
+        let ids = Ids::draw(alone, &[true]).await?.pop().ok_or(sqlx::Error::RowNotFound)?;
         let found = plain.store(alone.storing(), ids, now).await?;
         alone.answered(found.as_ref().is_some_and(|found| found.is_stored));
         let Some(Found { coupon, is_stored }) = found else { return Ok((Vec::new(), None)) };
