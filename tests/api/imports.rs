@@ -4,7 +4,6 @@ use std::path::{Path, PathBuf};
 use std::process::{Output, Stdio};
 
 use serde_json::{Value, json};
-use sqlx::ConnectOptions;
 use tokio::process::Command;
 
 use crate::harness::app::{CAMPAIGN, TestApp};
@@ -38,14 +37,8 @@ impl Drop for Files {
 }
 
 fn command(app: &TestApp, words: &[&str], file: &Path) -> Command {
-    let mut command = Command::new(env!("CARGO_BIN_EXE_goodword"));
-    command
-        .args(words)
-        .arg(file)
-        .args(["--account", "acme"])
-        .env("DATABASE_URL", app.pool.connect_options().to_url_lossy().as_str())
-        .stdin(Stdio::null())
-        .kill_on_drop(true);
+    let mut command = app.program(words);
+    command.arg(file).args(["--account", "acme"]);
     command
 }
 

@@ -2,13 +2,11 @@
 //! the connection that tells of it. The server of these stories reaches the database through a proxy, which counts; the
 //! changes are made by others.
 
-use std::process::Stdio;
 use std::time::{Duration, Instant};
 
 use goodword::accounts::{keys, store};
 use secrecy::ExposeSecret;
-use sqlx::{AssertSqlSafe, ConnectOptions, Executor};
-use tokio::process::Command;
+use sqlx::{AssertSqlSafe, Executor};
 
 use crate::harness::app::{BEGINNING, TestApp};
 use crate::harness::client::Shop;
@@ -131,10 +129,8 @@ async fn a_key_that_another_process_revokes_stops_working_at_once() {
     let detour = Detour::start(&app).await;
     let remembered = until_remembered(&detour, &detour.shop).await;
     let (access_key, _) = detour.shop.credentials.as_ref().expect("credentials");
-    let revoked = Command::new(env!("CARGO_BIN_EXE_goodword"))
-        .args(["key", "revoke", access_key, "--allow-unsafe-database"])
-        .env("DATABASE_URL", app.pool.connect_options().to_url_lossy().as_str())
-        .stdin(Stdio::null())
+    let revoked = app
+        .program(&["key", "revoke", access_key, "--allow-unsafe-database"])
         .output()
         .await
         .expect("the command runs");

@@ -5,9 +5,8 @@ use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use futures_util::future::join_all;
-use sqlx::ConnectOptions;
 use tokio::io::AsyncReadExt;
-use tokio::process::{Child, ChildStderr, Command};
+use tokio::process::{Child, ChildStderr};
 use tokio::time::timeout;
 
 use crate::harness::app::TestApp;
@@ -51,14 +50,10 @@ impl Log {
 
 /// A server of its own on a story's database.
 fn serve(app: &TestApp) -> Child {
-    Command::new(env!("CARGO_BIN_EXE_goodword"))
-        .args(["serve", "--listen", "127.0.0.1:0", "--database-connections-max", "6", "--allow-unsafe-database"])
-        .env("DATABASE_URL", app.pool.connect_options().to_url_lossy().as_str())
+    app.program(&["serve", "--listen", "127.0.0.1:0", "--database-connections-max", "6", "--allow-unsafe-database"])
         .env_remove("RUST_LOG")
-        .stdin(Stdio::null())
         .stdout(Stdio::null())
         .stderr(Stdio::piped())
-        .kill_on_drop(true)
         .spawn()
         .expect("a server")
 }

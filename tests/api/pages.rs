@@ -5,11 +5,7 @@ mod budgets;
 mod confirmations;
 mod guesses;
 
-use std::process::Stdio;
-
 use serde_json::{Value, json};
-use sqlx::ConnectOptions;
-use tokio::process::Command;
 
 use crate::harness::app::{CAMPAIGN, TestApp};
 use crate::harness::client::Answer;
@@ -228,14 +224,8 @@ async fn the_script_is_served_under_both_names_and_once_an_hour() {
 
 /// Runs the program on the story's database and gives what it printed as JSON, or what it said when it refused.
 async fn goodword(app: &TestApp, args: &[&str]) -> Result<Value, String> {
-    let output = Command::new(env!("CARGO_BIN_EXE_goodword"))
-        .args(args)
-        .args(["--json", "--allow-unsafe-database"])
-        .env("DATABASE_URL", app.pool.connect_options().to_url_lossy().as_str())
-        .stdin(Stdio::null())
-        .output()
-        .await
-        .expect("the command runs");
+    let output =
+        app.program(args).args(["--json", "--allow-unsafe-database"]).output().await.expect("the command runs");
     match output.status.success() {
         true => Ok(serde_json::from_slice(&output.stdout).expect("JSON")),
         false => Err(String::from_utf8_lossy(&output.stderr).into_owned()),

@@ -2,6 +2,7 @@
 //! account with a campaign. A story ends through `finish`.
 
 use std::net::SocketAddr;
+use std::process::Stdio;
 use std::time::Duration;
 
 use axum_server::Handle;
@@ -20,9 +21,10 @@ use goodword::webhooks::dispatch::Dispatcher;
 use goodword::{db, sandboxes, serve, telemetry};
 use secrecy::ExposeSecret;
 use serde_json::json;
-use sqlx::PgPool;
+use sqlx::{ConnectOptions, PgPool};
 use time::OffsetDateTime;
 use time::macros::datetime;
+use tokio::process::Command;
 use tokio::task::JoinHandle;
 
 use super::client::Shop;
@@ -115,6 +117,17 @@ impl TestApp {
     /// Somebody without credentials.
     pub fn anonymous(&self) -> Shop {
         self.shop.calling_as(None)
+    }
+
+    /// The program itself, on the story's database. It ends with its handle.
+    pub fn program(&self, words: &[&str]) -> Command {
+        let mut command = Command::new(env!("CARGO_BIN_EXE_goodword"));
+        command
+            .args(words)
+            .env("DATABASE_URL", self.pool.connect_options().to_url_lossy().as_str())
+            .stdin(Stdio::null())
+            .kill_on_drop(true);
+        command
     }
 
     /// One number out of the database, for what no request tells.

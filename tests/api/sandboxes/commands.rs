@@ -1,19 +1,13 @@
 //! Sandboxes at the command line.
 
-use std::process::Stdio;
-
 use serde_json::Value;
-use sqlx::ConnectOptions;
-use tokio::process::Command;
 
 use super::furnish;
 use crate::harness::app::TestApp;
 
 /// What a command says with `--json`, or its complaint.
 async fn run(app: &TestApp, words: &[&str]) -> Result<Value, String> {
-    let mut command = Command::new(env!("CARGO_BIN_EXE_goodword"));
-    command.args(words).env("DATABASE_URL", app.pool.connect_options().to_url_lossy().as_str()).stdin(Stdio::null());
-    let output = command.kill_on_drop(true).output().await.expect("the command runs");
+    let output = app.program(words).output().await.expect("the command runs");
     match output.status.success() {
         true => Ok(serde_json::from_slice(&output.stdout).unwrap_or_default()),
         false => Err(String::from_utf8_lossy(&output.stderr).into_owned()),

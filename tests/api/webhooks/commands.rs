@@ -3,7 +3,6 @@
 use std::process::{Output, Stdio};
 
 use serde_json::{Value, json};
-use sqlx::ConnectOptions;
 use tokio::io::{AsyncBufReadExt, BufReader};
 use tokio::process::Command;
 
@@ -12,13 +11,8 @@ use crate::harness::app::TestApp;
 use crate::harness::receiver::Receiver;
 
 fn command(app: &TestApp, args: &[&str]) -> Command {
-    let mut command = Command::new(env!("CARGO_BIN_EXE_goodword"));
-    command
-        .arg("webhook")
-        .args(args)
-        .env("DATABASE_URL", app.pool.connect_options().to_url_lossy().as_str())
-        .env_remove("GOODWORD_WEBHOOK_ALLOW_PRIVATE_ADDRESSES")
-        .kill_on_drop(true);
+    let mut command = app.program(&["webhook"]);
+    command.args(args).env_remove("GOODWORD_WEBHOOK_ALLOW_PRIVATE_ADDRESSES");
     command
 }
 

@@ -1,14 +1,14 @@
 //! Two real servers on one database send every event under one id, while one of them is killed again and again.
 
 use std::collections::{BTreeMap, BTreeSet};
-use std::process::{Child, Command, Stdio};
+use std::process::Stdio;
 
 use goodword::types::clock::Clock;
 use goodword::web::state::{App, Limits};
 use goodword::webhooks::client::Client;
 use goodword::webhooks::dispatch::Dispatcher;
 use serde_json::json;
-use sqlx::ConnectOptions;
+use tokio::process::Child;
 
 use super::endpoint;
 use crate::harness::app::{PUBLIC_URL, TestApp};
@@ -16,12 +16,9 @@ use crate::harness::receiver::Receiver;
 
 /// A server on the database of a story, that does nothing but its work beside requests.
 fn serve(app: &TestApp) -> Child {
-    Command::new(env!("CARGO_BIN_EXE_goodword"))
-        .args(["serve", "--listen", "127.0.0.1:0", "--webhook-interval-ms", "10", "--evaluation-interval-ms", "20"])
+    app.program(&["serve", "--listen", "127.0.0.1:0", "--webhook-interval-ms", "10", "--evaluation-interval-ms", "20"])
         .args(["--webhook-allow-private-addresses", "--database-connections-max", "6", "--allow-unsafe-database"])
-        .env("DATABASE_URL", app.pool.connect_options().to_url_lossy().as_str())
         .env("GOODWORD_PUBLIC_URL", PUBLIC_URL)
-        .stdin(Stdio::null())
         .stdout(Stdio::null())
         .stderr(Stdio::null())
         .spawn()
@@ -29,9 +26,8 @@ fn serve(app: &TestApp) -> Child {
 }
 
 /// Ends a server as a power cut would.
-fn kill(mut server: Child) {
-    server.kill().expect("killed");
-    server.wait().expect("gone");
+async fn kill(mut server: Child) {
+    server.kill().await.expect("killed and gone");
 }
 
 const ROUNDS: usize = 6;
@@ -57,9 +53,9 @@ async fn every_event_is_delivered_under_one_id_while_one_of_two_servers_is_kille
         }
         // In the middle of it: there is more to come than was seen.
         receivers[0].wait_for(seen + ORDERS_A_ROUND / 2).await;
-        kill(doomed);
+        kill(doomed).await;
     }
-    kill(steady);
+    kill(steady).await;
     // What the dead had taken is due when their time is over: for this one it is.
     app.evaluate().await;
     let heir = heir(&app);
