@@ -136,13 +136,7 @@ impl Database {
         let give_up = Instant::now() + SETTLE_LIMIT;
         let mut quiet = 0;
         while quiet < 5 {
-            let busy: i64 = sqlx::query_scalar(
-                "select count(*) from pg_stat_activity
-                where backend_type = 'client backend' and pid <> pg_backend_pid() and state <> 'idle'
-                    and application_name <> 'snapshot'",
-            )
-            .fetch_one(&self.pool)
-            .await?;
+            let busy = self.count_busy().await?;
             quiet = if busy == 0 { quiet + 1 } else { 0 };
             if Instant::now() > give_up {
                 bail!("{busy} statements still run {SETTLE_LIMIT:?} after the last run");
@@ -151,6 +145,17 @@ impl Database {
         }
         sqlx::raw_sql("checkpoint").execute(&self.pool).await?;
         Ok(())
+    }
+
+    /// How many sessions are at something.
+    pub async fn count_busy(&self) -> sqlx::Result<i64> {
+        sqlx::query_scalar(
+            "select count(*) from pg_stat_activity
+            where backend_type = 'client backend' and pid <> pg_backend_pid() and state <> 'idle'
+                and application_name <> 'snapshot'",
+        )
+        .fetch_one(&self.pool)
+        .await
     }
 
     /// The present moment. Not the newest row's id: who draws ids ahead of need does not use them in their order.

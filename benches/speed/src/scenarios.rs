@@ -11,7 +11,7 @@ use crate::machine;
 use crate::pgbench::{Pgbench, Script};
 use crate::process::YardstickServer;
 use crate::seed::{self, Sizes};
-use crate::site::Site;
+use crate::site::{Paused, Site};
 use crate::stock::Stock;
 use crate::sweep::Best;
 use crate::wrk::{Counted, Load, Traffic, Wrk};
@@ -209,7 +209,7 @@ impl<'a> Bench<'a> {
             // Its dead rows would make it slower and slower.
             sqlx::raw_sql("vacuum yardstick.coupons").execute(&self.database.pool).await?;
         }
-        self.database.settle().await?;
+        let _paused = self.set_server_aside().await?;
         let rows = match script {
             Script::Purchase | Script::PlainInsert => Some(Rows::Purchases),
             Script::ShuffleKeyIssue => Some(Rows::ReferralCodes),
@@ -244,7 +244,10 @@ impl<'a> Bench<'a> {
         } else {
             Vec::new()
         };
-        self.database.settle().await?;
+        let _paused = match target {
+            Target::Goodword => self.database.settle().await.map(|()| None)?,
+            Target::Echo { .. } | Target::OneStatement { .. } => Some(self.set_server_aside().await?),
+        };
         let before = self.database.moment().await?;
         let yardstick = match target {
             Target::Goodword => None,
@@ -271,6 +274,17 @@ impl<'a> Bench<'a> {
             check_half(attributed, stored)?;
         }
         Ok(counted.figures())
+    }
+
+    /// Stops the server under test at a moment when it does nothing, as long as the result lives: a yardstick has the machine to itself.
+    async fn set_server_aside(&self) -> anyhow::Result<Paused> {
+        loop {
+            self.database.settle().await?;
+            let paused = self.site.pause();
+            if self.database.count_busy().await? == 0 {
+                return Ok(paused);
+            }
+        }
     }
 
     /// A failed run, with what the server says about it.

@@ -55,6 +55,16 @@ struct Server {
     address: String,
 }
 
+/// The server stands still as long as this lives.
+#[derive(Debug)]
+pub struct Paused(Option<u32>);
+
+impl Drop for Paused {
+    fn drop(&mut self) {
+        send(self.0, Signal::SIGCONT);
+    }
+}
+
 impl Site {
     /// Makes the scratch directory.
     pub fn new(program: &Path, parent: Option<&Path>) -> anyhow::Result<Self> {
@@ -128,6 +138,12 @@ impl Site {
     /// The process under test.
     pub fn server_pid(&self) -> Option<u32> {
         self.server.as_ref().and_then(|server| server.pid)
+    }
+
+    /// Stops the server where it is.
+    pub fn pause(&self) -> Paused {
+        send(self.server_pid(), Signal::SIGSTOP);
+        Paused(self.server_pid())
     }
 
     /// The end of the server's log.
